@@ -1,0 +1,177 @@
+//! Every bound on input that a camera or a client may send, one constant each, with its reason.
+//!
+//! A test goes one over each of them. Times are [`Duration`]s; sizes are bytes unless named otherwise.
+
+use std::time::Duration;
+
+// ---- RTSP messages, both sides -------------------------------------------------------------
+
+/// Start line and headers of one RTSP message. Real heads stay under 2 KiB; 16 KiB leaves room for
+/// digest parameters and long URLs.
+pub const RTSP_HEAD_BYTES: usize = 16 * 1024;
+/// Header lines of one RTSP message.
+pub const RTSP_HEADERS: usize = 64;
+/// Body of one RTSP message; the largest lawful body is a session description.
+pub const RTSP_BODY_BYTES: usize = SDP_BYTES;
+/// A request-URI, and any control URL a camera names.
+pub const RTSP_URI_BYTES: usize = 1024;
+/// Session description.
+pub const SDP_BYTES: usize = 64 * 1024;
+/// Media sections of a session description.
+pub const SDP_MEDIA: usize = 8;
+/// Challenges taken from the `WWW-Authenticate` headers of one response.
+pub const CHALLENGES: usize = 8;
+/// Text of a camera or client that may stand in a log line, after escaping.
+pub const QUOTED_TEXT_BYTES: usize = 128;
+
+// ---- Media ---------------------------------------------------------------------------------
+
+/// One access unit. An 8-megapixel key frame is about 1.5 MB.
+pub const ACCESS_UNIT_BYTES: usize = 4 * 1024 * 1024;
+/// NAL units of one access unit.
+pub const ACCESS_UNIT_NALS: usize = 512;
+/// RTP packets of one access unit, so that tiny fragments cannot cost more than their bytes say.
+pub const ACCESS_UNIT_PACKETS: usize = 16 * 1024;
+/// One parameter set (VPS, SPS or PPS). Real ones stay under 200 bytes; scaling lists take about 1 KiB.
+pub const PARAMETER_SET_BYTES: usize = 4 * 1024;
+/// Picture width or height in luma samples: 8K and a margin.
+pub const PICTURE_SIDE: u32 = 8192;
+/// Luma samples of one picture: 8192 x 4352, level 6.2 of both codecs.
+pub const PICTURE_SAMPLES: u64 = 35_651_584;
+/// Reference pictures a parameter set may ask a decoder to hold (both codecs).
+pub const REFERENCE_PICTURES: u32 = 16;
+/// Tracks of one stream that the gateway takes from a camera.
+pub const TRACKS: usize = 4;
+/// Access units a second and track, above which a camera is flooding (120 fps and a margin; AAC at
+/// 96 kHz is 94, G.711 in 10 ms packets 100).
+pub const UNITS_PER_SECOND: u32 = 400;
+
+// ---- The airlock ---------------------------------------------------------------------------
+
+/// Bytes forwarded to the depacketiser on a connection since a track last gave an access unit.
+/// Bounds the depacketiser's ring at the next power of two (8 MiB).
+pub const UNACKNOWLEDGED_BYTES: usize = 7 * 1024 * 1024;
+/// Bytes a second after PLAY that are not media: blank lines, stray answers, requests, RTCP,
+/// channels never set up.
+pub const OVERHEAD_BYTES_PER_SECOND: usize = 64 * 1024;
+/// Sender reports a second and track passed on; the others are dropped and counted.
+pub const RTCP_PER_SECOND: u32 = 10;
+/// Bytes a second of one camera connection, all kinds: 200 Mbit/s.
+pub const CAMERA_BYTES_PER_SECOND: usize = 25_000_000;
+/// Least bytes a second of a camera that plays.
+pub const CAMERA_FLOOR_BYTES_PER_SECOND: usize = 1024;
+/// Interleaved data held between PLAY and its answer.
+pub const EARLY_MEDIA_BYTES: usize = 256 * 1024;
+/// Packets that break the RTP rules before the session ends.
+pub const STRIKES: u32 = 100;
+/// The head of a request on the loopback door, before the token was seen.
+pub const DOOR_HEAD_BYTES: usize = 1024;
+/// Time for the token on the loopback door.
+pub const DOOR_TIMEOUT: Duration = Duration::from_secs(1);
+/// Connections on one loopback door whose token is being read at once.
+pub const DOOR_PENDING: usize = 8;
+
+/// TCP connect to a camera.
+pub const CAMERA_CONNECT: Duration = Duration::from_secs(3);
+/// One answer of a camera.
+pub const CAMERA_ANSWER: Duration = Duration::from_secs(5);
+/// One message of a camera, from first to last byte.
+pub const CAMERA_MESSAGE: Duration = Duration::from_secs(2);
+/// First access unit after PLAY.
+pub const CAMERA_FIRST_UNIT: Duration = Duration::from_secs(10);
+/// No access unit on a set-up video track.
+pub const CAMERA_STALL: Duration = Duration::from_secs(5);
+/// Best effort TEARDOWN.
+pub const CAMERA_TEARDOWN: Duration = Duration::from_millis(500);
+/// A camera's session timeout is clamped into this range.
+pub const SESSION_TIMEOUT_MIN: Duration = Duration::from_secs(10);
+/// See [`SESSION_TIMEOUT_MIN`].
+pub const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// Longest pause between keep-alives to a camera.
+pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(30);
+/// First pause before a camera is dialled again.
+pub const BACK_OFF_MIN: Duration = Duration::from_secs(1);
+/// Longest pause before a camera is dialled again.
+pub const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// First pause after a refused login: cameras lock accounts after a handful of failures.
+pub const BACK_OFF_LOGIN_MIN: Duration = Duration::from_secs(30);
+/// Longest pause after refused logins.
+pub const BACK_OFF_LOGIN_MAX: Duration = Duration::from_secs(600);
+
+// ---- Hub -----------------------------------------------------------------------------------
+
+/// How far a reader may be behind live before it is moved to the newest random access point.
+pub const READER_LAG: Duration = Duration::from_secs(2);
+/// Media kept in a ring before the current group of pictures.
+pub const RING_BEFORE_GOP: Duration = Duration::from_secs(2);
+/// Bytes of one stream's ring, shared forms included.
+pub const RING_BYTES: usize = 32 * 1024 * 1024;
+/// Access units of one stream's ring.
+pub const RING_UNITS: usize = 4096;
+/// Bytes of all rings of the process.
+pub const RINGS_BYTES: usize = 512 * 1024 * 1024;
+/// Streams the hub takes.
+pub const STREAMS: usize = 1024;
+/// Readers of one stream.
+pub const READERS_PER_STREAM: usize = 8192;
+
+// ---- RTP out -------------------------------------------------------------------------------
+
+/// RTP packet, header included, also over TCP.
+pub const RTP_PACKET_BYTES: usize = 1400;
+
+// ---- Clients -------------------------------------------------------------------------------
+
+/// TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// First byte of the first request.
+pub const FIRST_BYTE: Duration = Duration::from_secs(5);
+/// One request head (and body), from its first byte.
+pub const REQUEST: Duration = Duration::from_secs(5);
+/// A connection that has not logged in lives no longer.
+pub const LOGIN: Duration = Duration::from_secs(15);
+/// Connections before login, all sources.
+pub const UNAUTHENTICATED: usize = 64;
+/// Connections before login of one source; others wait.
+pub const UNAUTHENTICATED_PER_SOURCE: usize = 8;
+/// Accepted connections that wait for one of the places above; beyond it the kernel's backlog holds them.
+pub const WAITING: usize = 1024;
+/// Of these, of one source.
+pub const WAITING_PER_SOURCE: usize = 512;
+/// Connections of all clients.
+pub const CONNECTIONS: usize = 8192;
+/// No byte of a write taken by a client.
+pub const WRITE_STALL: Duration = Duration::from_secs(10);
+/// RTSP session timeout towards clients.
+pub const CLIENT_SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Requests a second of one client connection.
+pub const REQUESTS_PER_SECOND: u32 = 50;
+/// RTSP sessions of one client connection.
+pub const SESSIONS_PER_CONNECTION: usize = 4;
+/// Sender reports are never further apart.
+pub const SENDER_REPORT: Duration = Duration::from_secs(5);
+/// How long DESCRIBE waits for an on-demand camera.
+pub const DESCRIBE_WAIT: Duration = Duration::from_secs(10);
+
+// ---- Login ---------------------------------------------------------------------------------
+
+/// Password hashes computed at once.
+pub const PASSWORD_HASHES: usize = 2;
+/// Password checks waiting for one of these.
+pub const PASSWORD_QUEUE: usize = 256;
+/// Password or user name as presented.
+pub const CREDENTIAL_BYTES: usize = 256;
+/// Failures of one (source, account) before penalties begin.
+pub const FREE_FAILURES: u32 = 3;
+/// First penalty; doubles with each failure.
+pub const PENALTY_MIN: Duration = Duration::from_secs(5);
+/// Longest penalty.
+pub const PENALTY_MAX: Duration = Duration::from_secs(600);
+/// (source, account) pairs remembered.
+pub const PENALTIES: usize = 65_536;
+/// Credentials remembered as good, so that one client's many connections cost one password hash.
+pub const KNOWN_GOOD: usize = 1024;
+/// How long they are remembered.
+pub const KNOWN_GOOD_TIME: Duration = Duration::from_secs(300);
+/// A digest nonce of ours lives this long.
+pub const NONCE_TIME: Duration = Duration::from_secs(300);

@@ -1,0 +1,14 @@
+//! The words of the trade: stream names, tracks, parameter sets, access units, NAL units, the policy.
+//!
+//! Pure: no clock, no socket, no runtime. What does *not* belong here: anything that knows RTP, RTSP or
+//! a camera's session.
+
+mod name;
+mod track;
+mod unit;
+
+pub use name::{BadName, StreamName, StreamPattern};
+pub use track::{
+    AacParameters, Codec, H264Parameters, H265Parameters, Kinds, Track, TrackId, TrackKind,
+};
+pub use unit::{AccessUnit, Published, SharedForm};

@@ -1,0 +1,31 @@
+//! Counters and gauges as typed fields, and their Prometheus text. Label sets are bounded: stream
+//! names, listener names, and the enums below; never a client's or camera's text.
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+
+/// All metrics of a process. Modules take the `Arc` and touch typed fields only.
+///
+/// Each module's group of metrics has a file of its own here (`camera.rs`, `hub.rs`, ...), a struct with
+/// typed fields and `fn register(&mut Registry) -> Self`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+}
+
+impl Metrics {
+    /// Registers everything once.
+    pub fn new() -> Arc<Self> {
+        let registry = Registry::with_prefix("camlock");
+        Arc::new(Self { registry })
+    }
+
+    /// The Prometheus (OpenMetrics) text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String does not fail.
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap_or_default();
+        text
+    }
+}

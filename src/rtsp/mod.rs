@@ -1,0 +1,12 @@
+//! RTSP/1.0 (RFC 2326) grammar: messages, typed headers, interleaved frames, session descriptions.
+//! Used towards cameras and towards clients; pure.
+//!
+//! Parse loosely what real peers send, write strictly. What does *not* belong here: sessions, sockets, time.
+
+mod headers;
+mod message;
+mod sdp;
+
+pub use headers::{RtpInfo, SessionHeader, Transport, TransportMode};
+pub use message::{Decoder, Headers, Item, Method, Request, Response, Violation};
+pub use sdp::{DescribedTrack, MediaSection, SessionDescription, describe};

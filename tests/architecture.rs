@@ -1,0 +1,226 @@
+//! The module graph of `docs/architecture.md`, checked.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test helper")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use syn::visit::{self, Visit};
+
+/// Every top-level module, and those it may use. A module may use only modules listed above it,
+/// so the graph has no cycle.
+const MODULES: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("metrics", &[]),
+    ("media", &["limits"]),
+    ("digest", &["limits"]),
+    ("tls", &["limits"]),
+    ("pki", &["tls"]),
+    ("audit", &["limits", "media"]),
+    ("rtp", &["limits", "media"]),
+    ("rtsp", &["limits", "media"]),
+    ("auth", &["limits", "media", "digest", "tls", "audit", "metrics"]),
+    ("hub", &["limits", "media", "rtp", "auth", "metrics"]),
+    ("control", &["limits", "media", "auth"]),
+    ("segment", &["limits", "media", "audit", "metrics", "control"]),
+    (
+        "camera",
+        &["limits", "media", "digest", "rtsp", "segment", "hub", "audit", "metrics", "control"],
+    ),
+    (
+        "rtsp_server",
+        &[
+            "limits", "media", "digest", "rtp", "rtsp", "auth", "hub", "metrics", "audit",
+            "control", "tls",
+        ],
+    ),
+    ("http", &["limits", "media", "auth", "hub", "metrics", "audit", "control"]),
+    ("listen", &["limits", "tls", "auth", "metrics", "audit"]),
+    ("telemetry", &["limits"]),
+    ("simulator", &["limits", "media", "digest", "rtp", "rtsp"]),
+    (
+        "config",
+        &[
+            "limits",
+            "media",
+            "digest",
+            "tls",
+            "pki",
+            "auth",
+            "hub",
+            "segment",
+            "camera",
+            "rtsp_server",
+            "http",
+            "listen",
+            "simulator",
+            "telemetry",
+        ],
+    ),
+    ("app", ALL),
+    ("cli", ALL),
+];
+
+/// For the composition root and the commands.
+const ALL: &[&str] = &[
+    "limits",
+    "metrics",
+    "media",
+    "digest",
+    "tls",
+    "pki",
+    "audit",
+    "rtp",
+    "rtsp",
+    "auth",
+    "hub",
+    "control",
+    "segment",
+    "camera",
+    "rtsp_server",
+    "http",
+    "listen",
+    "simulator",
+    "telemetry",
+    "config",
+];
+
+/// Sans-IO code: no runtime, no sockets, no files, no clock.
+const SANS_IO: &[&str] = &[
+    "limits.rs",
+    "metrics",
+    "media",
+    "digest",
+    "rtp",
+    "rtsp",
+    "hub/ring.rs",
+    "camera/airlock/rewrite",
+    "camera/retime.rs",
+    "camera/backoff.rs",
+    "rtsp_server/machine",
+    "auth/penalty.rs",
+];
+
+const IO: &[&str] = &[
+    "tokio",
+    "quinn",
+    "hyper",
+    "retina",
+    "std::fs",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "Instant::now",
+    "SystemTime::now",
+];
+
+#[test]
+fn modules_use_only_what_they_may() {
+    for (i, (module, may_use)) in MODULES.iter().enumerate() {
+        for used in *may_use {
+            assert!(MODULES[..i].iter().any(|(m, _)| m == used), "list {used} above {module}");
+        }
+    }
+    let mut wrong = Vec::new();
+    each_file(Path::new("src"), &mut |file, paths| {
+        let module = file.split(['/', '.']).next().unwrap();
+        if matches!(module, "lib" | "main") {
+            return;
+        }
+        let Some((_, may_use)) = MODULES.iter().find(|(m, _)| *m == module) else {
+            return wrong.push(format!("{file}: {module} is not in MODULES"));
+        };
+        let at_root = file.ends_with("/mod.rs") && file.matches('/').count() == 1;
+        for path in paths {
+            if path.starts_with("super::super") || (at_root && path.starts_with("super::")) {
+                wrong.push(format!("{file}: write {path} as crate::..."));
+            }
+            if let Some(used) = path.strip_prefix("crate::").and_then(|p| p.split("::").next())
+                && used != module
+                && !may_use.contains(&used)
+            {
+                wrong.push(format!("{file}: {module} may not use {used}"));
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn sans_io_code_does_no_io() {
+    let mut wrong = Vec::new();
+    each_file(Path::new("src"), &mut |file, paths| {
+        if SANS_IO.iter().any(|s| file == *s || file.starts_with(&format!("{s}/"))) {
+            wrong.extend(paths.into_iter().filter(|p| is_io(p)).map(|p| format!("{file}: {p}")));
+        }
+    });
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn is_io(path: &str) -> bool {
+    let path = format!("::{path}::");
+    IO.iter().any(|io| path.contains(&format!("::{io}::")))
+}
+
+fn each_file(dir: &Path, f: &mut impl FnMut(&str, BTreeSet<String>)) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            each_file(&path, f);
+        } else if path.file_name() != Some("tests.rs".as_ref()) {
+            let mut paths = Paths::default();
+            paths.visit_file(&syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap());
+            f(path.strip_prefix("src").unwrap().to_str().unwrap(), paths.0);
+        }
+    }
+}
+
+/// The paths a file names outside its tests, `use` trees flattened.
+#[derive(Default)]
+struct Paths(BTreeSet<String>);
+
+impl Visit<'_> for Paths {
+    fn visit_item_mod(&mut self, module: &syn::ItemMod) {
+        if !module.attrs.iter().any(is_cfg_test) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &syn::ItemUse) {
+        self.flatten(&item.tree, "");
+    }
+
+    fn visit_path(&mut self, path: &syn::Path) {
+        let names: Vec<_> = path.segments.iter().map(|s| s.ident.to_string()).collect();
+        self.0.insert(names.join("::"));
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, mac: &syn::Macro) {
+        // A macro's body is no syntax tree; take its `a::b` words.
+        let body = mac.tokens.to_string().replace(" :: ", "::");
+        self.0.extend(body.split(' ').filter(|w| w.contains("::")).map(str::to_owned));
+        visit::visit_macro(self, mac);
+    }
+}
+
+/// Only `#[cfg(test)]` hides code from the check; any other `cfg` is product code.
+fn is_cfg_test(attr: &syn::Attribute) -> bool {
+    attr.path().is_ident("cfg") && attr.parse_args::<syn::Ident>().is_ok_and(|i| i == "test")
+}
+
+impl Paths {
+    fn flatten(&mut self, tree: &syn::UseTree, prefix: &str) {
+        let name = match tree {
+            syn::UseTree::Path(p) => return self.flatten(&p.tree, &join(prefix, &p.ident)),
+            syn::UseTree::Group(g) => return g.items.iter().for_each(|t| self.flatten(t, prefix)),
+            syn::UseTree::Name(n) => join(prefix, &n.ident),
+            syn::UseTree::Rename(r) => join(prefix, &r.ident),
+            syn::UseTree::Glob(_) => format!("{prefix}::*"),
+        };
+        self.0.insert(name);
+    }
+}
+
+fn join(prefix: &str, name: &syn::Ident) -> String {
+    if prefix.is_empty() { name.to_string() } else { format!("{prefix}::{name}") }
+}
