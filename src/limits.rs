@@ -153,6 +153,13 @@ pub const SENDER_REPORT: Duration = Duration::from_secs(5);
 /// How long DESCRIBE waits for an on-demand camera.
 pub const DESCRIBE_WAIT: Duration = Duration::from_secs(10);
 
+// ---- Admin listener -------------------------------------------------------------------------
+
+/// Open connections of the admin listener.
+pub const ADMIN_CONNECTIONS: usize = 16;
+/// Life of one admin connection.
+pub const ADMIN_CONNECTION: Duration = Duration::from_secs(15);
+
 // ---- Login ---------------------------------------------------------------------------------
 
 /// Password hashes computed at once.

@@ -1,0 +1,132 @@
+//! Paths, the Host check and the token, and what each page says. Pure: request in, response out.
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, WWW_AUTHENTICATE,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+
+use super::Admin;
+use crate::control::Health;
+
+/// Answers one request.
+pub(super) fn respond<B>(request: &Request<B>, admin: &Admin) -> Response<Full<Bytes>> {
+    if !names_loopback(request.headers()) {
+        return text(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this listener answers to its loopback address only\n",
+        );
+    }
+    if request.method() != Method::GET {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
+    }
+    if request.uri().path() == "/healthz" {
+        return text(StatusCode::OK, "ok\n");
+    }
+    if !has_token(request.headers(), &admin.token) {
+        let mut response =
+            text(StatusCode::UNAUTHORIZED, "send the admin token: Authorization: Bearer TOKEN\n");
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, hyper::header::HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    match request.uri().path() {
+        "/readyz" => ready(admin),
+        "/metrics" => typed(
+            StatusCode::OK,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            admin.metrics.encode(),
+        ),
+        _ => text(StatusCode::NOT_FOUND, "pages: /healthz /readyz /metrics\n"),
+    }
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    streams: std::collections::BTreeMap<String, StreamState>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum StreamState {
+    Idle,
+    Starting,
+    Playing,
+    Waiting { reason: String, retry_in_ms: u64 },
+}
+
+/// Ready means: the client listeners serve. A camera that is away is said in the body, and does not take
+/// the gateway out of service for the others.
+fn ready(admin: &Admin) -> Response<Full<Bytes>> {
+    let ready = *admin.ready.borrow();
+    let health = admin.board.watch();
+    let streams = health
+        .borrow()
+        .iter()
+        .map(|(name, health)| (name.to_string(), StreamState::from(health)))
+        .collect();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = serde_json::to_string(&Readiness { ready, streams }).unwrap_or_default();
+    typed(status, "application/json", body)
+}
+
+impl From<&Health> for StreamState {
+    fn from(health: &Health) -> Self {
+        match health {
+            Health::Idle => Self::Idle,
+            Health::Starting => Self::Starting,
+            Health::Playing => Self::Playing,
+            Health::Waiting { reason, retry_in_ms } => {
+                Self::Waiting { reason: reason.clone(), retry_in_ms: *retry_in_ms }
+            }
+        }
+    }
+}
+
+/// A page in a browser can be made to resolve its own name to 127.0.0.1 (DNS rebinding); the Host header
+/// then still carries that name.
+fn names_loopback(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let Ok(host) = host.to_str() else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    matches!(name, "localhost" | "[::1]")
+        || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
+    let presented = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map_or("", |(_, token)| token.trim());
+    let token = token.expose_secret();
+    !token.is_empty() && bool::from(presented.as_bytes().ct_eq(token.as_bytes()))
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+fn typed(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,125 @@
+use http_body_util::BodyExt;
+use hyper::{Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::control::Health;
+use crate::media::StreamName;
+
+fn admin(ready: bool) -> Admin {
+    let board = Board::new();
+    let name = StreamName::parse("door/main").unwrap();
+    board.set(
+        &name,
+        Health::Waiting { reason: "camera refused the login".into(), retry_in_ms: 30_000 },
+    );
+    Admin {
+        token: "planted-token".to_owned().into(),
+        metrics: Metrics::new(),
+        board,
+        ready: watch::channel(ready).1,
+    }
+}
+
+fn request(path: &str, host: &str, token: &str) -> Request<()> {
+    let mut builder = Request::get(path).header("Host", host);
+    if !token.is_empty() {
+        builder = builder.header("Authorization", format!("Bearer {token}"));
+    }
+    builder.body(()).unwrap()
+}
+
+fn status(path: &str, host: &str, token: &str) -> StatusCode {
+    routes::respond(&request(path, host, token), &admin(true)).status()
+}
+
+async fn body(response: Response<http_body_util::Full<hyper::body::Bytes>>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[test]
+fn only_healthz_is_open() {
+    assert_eq!(status("/healthz", "127.0.0.1:9090", ""), StatusCode::OK);
+    for path in ["/readyz", "/metrics", "/", "/healthz/x"] {
+        assert_eq!(status(path, "127.0.0.1:9090", ""), StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(
+            status(path, "127.0.0.1:9090", "planted-toke"),
+            StatusCode::UNAUTHORIZED,
+            "{path}"
+        );
+    }
+    for path in ["/readyz", "/metrics"] {
+        assert_eq!(status(path, "127.0.0.1:9090", "planted-token"), StatusCode::OK, "{path}");
+    }
+    assert_eq!(status("/", "localhost", "planted-token"), StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn a_rebound_name_is_refused() {
+    for host in [
+        "evil.example",
+        "evil.example:9090",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "",
+        "localhost.evil:1",
+    ] {
+        assert_eq!(
+            status("/healthz", host, "planted-token"),
+            StatusCode::MISDIRECTED_REQUEST,
+            "{host}"
+        );
+    }
+    for host in ["localhost:9090", "[::1]:9090", "127.0.0.1"] {
+        assert_eq!(status("/healthz", host, ""), StatusCode::OK, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_says_which_camera_is_away_and_why() {
+    let response =
+        routes::respond(&request("/readyz", "localhost", "planted-token"), &admin(false));
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let page: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
+    assert_eq!(page["ready"], false);
+    assert_eq!(page["streams"]["door/main"]["state"], "waiting");
+    assert_eq!(page["streams"]["door/main"]["reason"], "camera refused the login");
+    assert_eq!(page["streams"]["door/main"]["retry_in_ms"], 30_000);
+}
+
+#[tokio::test]
+async fn the_token_is_on_no_page_and_in_no_debug_text() {
+    let admin = admin(true);
+    for path in ["/healthz", "/readyz", "/metrics", "/nothing"] {
+        let page =
+            body(routes::respond(&request(path, "localhost", "planted-token"), &admin)).await;
+        assert!(!page.contains("planted-token"), "{path}");
+    }
+    assert!(!format!("{admin:?}").contains("planted-token"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed_and_one_over_the_cap_waits() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(serve(listener, Arc::new(admin(true))));
+    let mut silent = Vec::new();
+    for _ in 0..limits::ADMIN_CONNECTIONS {
+        silent.push(connect(address).await);
+    }
+    let mut over = connect(address).await;
+    over.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    over.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for mut one in silent {
+        let mut rest = Vec::new();
+        one.read_to_end(&mut rest).await.unwrap();
+    }
+    server.abort();
+}
+
+#[allow(clippy::disallowed_methods, reason = "a client of the listener under test")]
+async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.unwrap()
+}
