@@ -1,68 +1,28 @@
 //! Who, and what they may do: credential → principal; principal + action + stream → [`Permit`] or a
 //! stated denial; throttling; revocation. There is no anonymous role.
 
+mod accounts;
+mod offer;
+mod permit;
+mod settings;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::media::{Kinds, StreamName};
+use tokio::sync::watch;
 
-/// An authenticated user or certificate holder. Made only by [`Authenticator`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    name: Arc<str>,
-}
+use crate::media::StreamName;
+use accounts::Accounts;
 
-impl Principal {
-    /// The account's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
+pub use offer::{Offer, Scheme};
+pub use permit::{Permit, Principal};
+pub use settings::{
+    BadPasswordHash, BadUserName, CertificateMatch, Credential, GeneratedSecret, Grant,
+    PasswordHash, Settings, User,
+};
 
-/// Proof that a principal may take a stream: the only way to a subscription.
-#[derive(Debug, Clone)]
-pub struct Permit {
-    principal: Arc<Principal>,
-    stream: StreamName,
-    kinds: Kinds,
-}
-
-impl Permit {
-    /// Who holds it.
-    pub fn principal(&self) -> &Arc<Principal> {
-        &self.principal
-    }
-
-    /// The one stream it is for.
-    pub fn stream(&self) -> &StreamName {
-        &self.stream
-    }
-
-    /// Which kinds of tracks it covers; never empty.
-    pub fn kinds(&self) -> Kinds {
-        self.kinds
-    }
-
-    /// Whether it still holds.
-    pub fn is_valid(&self) -> bool {
-        todo!()
-    }
-
-    /// Returns when the permit no longer holds: the account is gone or changed, or the certificate ran out.
-    pub async fn revoked(&self) {
-        todo!()
-    }
-
-    /// A permit for tests of modules above: everything on `stream`.
-    #[cfg(test)]
-    pub(crate) fn for_test(stream: &str, kinds: Kinds) -> Self {
-        Self {
-            principal: Arc::new(Principal { name: "tester".into() }),
-            stream: StreamName::parse(stream).unwrap(),
-            kinds,
-        }
-    }
-}
+/// The realm of every challenge; stored HA1 are made with it.
+pub const REALM: &str = "camlock";
 
 /// Why a request was not allowed. Says no more to the client than its status does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +46,9 @@ pub enum Denial {
 
 /// Checks credentials and grants permits.
 #[derive(Debug)]
-pub struct Authenticator {}
+pub struct Authenticator {
+    accounts: watch::Sender<Arc<Accounts>>,
+}
 
 /// What one connection knows of its login: peer address, client certificate, nonce, the credential
 /// verified last (so that a client that repeats Basic on each request costs one password hash).
@@ -105,15 +67,26 @@ pub struct Presented<'a> {
 }
 
 impl Authenticator {
-    /// A new connection from `source`. `secure`: over TLS, where Basic may be offered. `certificate`:
-    /// the account that the client certificate names, if one was verified.
+    /// Puts `settings` in force.
+    pub fn new(settings: Settings) -> Self {
+        Self { accounts: watch::Sender::new(Arc::new(Accounts::new(settings))) }
+    }
+
+    /// Puts other settings in force. Permits of accounts that are gone, have another credential or lost
+    /// the grant end at once; all others hold.
+    pub fn replace(&self, settings: Settings) {
+        self.accounts.send_replace(Arc::new(Accounts::new(settings)));
+    }
+
+    /// A new connection from `source`, on a listener that offers `offer`. `certificate`: what the client
+    /// certificate says, if one was verified; an account that it names needs no other credential.
     pub fn connection(
         &self,
         source: IpAddr,
-        secure: bool,
+        offer: &Offer,
         certificate: Option<&crate::tls::PeerIdentity>,
     ) -> ConnectionLogin {
-        let _ = (source, secure, certificate);
+        let _ = (source, offer, certificate);
         todo!()
     }
 
@@ -140,8 +113,19 @@ impl Authenticator {
         principal: &Arc<Principal>,
         stream: &StreamName,
     ) -> Result<Permit, Denial> {
-        let _ = (principal, stream);
-        todo!()
+        let mut accounts = self.accounts.subscribe();
+        let kinds = {
+            // Marked as seen: a replacement from here on is a change that the permit notices.
+            let in_force = accounts.borrow_and_update();
+            if !in_force.knows(principal) {
+                return Err(Denial::LoginNeeded);
+            }
+            in_force.granted(principal, stream)
+        };
+        if kinds.is_empty() {
+            return Err(Denial::NoGrant);
+        }
+        Ok(Permit::new(Arc::clone(principal), stream.clone(), kinds, accounts))
     }
 }
 
