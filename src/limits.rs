@@ -24,6 +24,9 @@ pub const CHALLENGES: usize = 8;
 /// Text of a camera or client that may stand in a log line, after escaping.
 pub const QUOTED_TEXT_BYTES: usize = 128;
 
+/// Audit lines of one kind a minute; more are counted and summarised in one line.
+pub const AUDIT_PER_MINUTE: u32 = 60;
+
 // ---- Media ---------------------------------------------------------------------------------
 
 /// One access unit. An 8-megapixel key frame is about 1.5 MB.
@@ -81,6 +84,9 @@ pub const CAMERA_MESSAGE: Duration = Duration::from_secs(2);
 pub const CAMERA_FIRST_UNIT: Duration = Duration::from_secs(10);
 /// No access unit on a set-up video track.
 pub const CAMERA_STALL: Duration = Duration::from_secs(5);
+/// First random access point with usable parameters after PLAY, and the longest time without a video
+/// unit that the media policy lets through. Cameras that save bits send a key frame every 10 to 20 s.
+pub const CAMERA_RANDOM_ACCESS: Duration = Duration::from_secs(30);
 /// Best effort TEARDOWN.
 pub const CAMERA_TEARDOWN: Duration = Duration::from_millis(500);
 /// A camera's session timeout is clamped into this range.
@@ -97,6 +103,27 @@ pub const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 pub const BACK_OFF_LOGIN_MIN: Duration = Duration::from_secs(30);
 /// Longest pause after refused logins.
 pub const BACK_OFF_LOGIN_MAX: Duration = Duration::from_secs(600);
+/// A session that played this long ends the memory of the failures before it.
+pub const BACK_OFF_HEALTHY: Duration = Duration::from_secs(30);
+/// Cameras of one gateway.
+pub const CAMERAS: usize = 512;
+/// Profiles of one camera.
+pub const PROFILES: usize = 8;
+
+// ---- Time ----------------------------------------------------------------------------------
+
+/// How far a picture may go back behind the latest one (B-pictures).
+pub const REORDER_TIME: Duration = Duration::from_secs(1);
+/// Pictures in a row that may stay behind the latest one.
+pub const REORDER_PICTURES: u32 = 16;
+/// How far a camera's clock may run ahead of the arrival of its media before it is set anew.
+pub const CLOCK_AHEAD: Duration = Duration::from_secs(1);
+/// The same in the first seconds, when cameras send a whole group of pictures at once.
+pub const CLOCK_AHEAD_AT_START: Duration = Duration::from_secs(15);
+/// How far it may fall behind: longer than [`CAMERA_STALL`], so that media held up is not torn.
+pub const CLOCK_BEHIND: Duration = Duration::from_secs(10);
+/// Greatest difference between two tracks of a camera that its sender reports may set.
+pub const TRACK_SKEW: Duration = Duration::from_secs(2);
 
 // ---- Hub -----------------------------------------------------------------------------------
 

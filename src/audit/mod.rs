@@ -1,1 +1,308 @@
-//! (being built)
+//! Security events: one closed list, one way out, and no way to flood it.
+//!
+//! Each event becomes one structured log line with the target `audit` and a stable `event` field. Of one
+//! kind at most [`limits::AUDIT_PER_MINUTE`] lines a minute are written; the others are counted, and one
+//! line says how many. What does *not* belong here: faults of our own without a security side.
+
+mod flood;
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use tokio::time::Instant;
+
+use crate::limits;
+use crate::media::StreamName;
+
+use flood::{Admission, Flood, Suppressed};
+
+/// Something that the owner of the system may have to answer for. Texts may be a client's or a camera's:
+/// they are escaped and cut here, so callers pass them raw. Secrets never belong into one.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A login was refused.
+    LoginFailed {
+        /// Peer address.
+        source: IpAddr,
+        /// Account as presented.
+        account: &'a str,
+        /// Why, in our words.
+        reason: &'static str,
+    },
+    /// A login was not even judged: too many failures before it.
+    LoginThrottled {
+        /// Peer address.
+        source: IpAddr,
+        /// Account as presented.
+        account: &'a str,
+    },
+    /// A principal asked for what no grant gives.
+    GrantDenied {
+        /// Who.
+        principal: &'a str,
+        /// The stream as it was asked for.
+        stream: &'a str,
+    },
+    /// A permit ended while it was in use.
+    PermitRevoked {
+        /// Who.
+        principal: &'a str,
+        /// The stream it was for.
+        stream: &'a StreamName,
+    },
+    /// A client certificate was refused.
+    CertificateRefused {
+        /// Peer address.
+        source: IpAddr,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A connection was closed before login for what it did, or did not do.
+    ConnectionPenalised {
+        /// Peer address.
+        source: IpAddr,
+        /// Why, in our words.
+        reason: &'static str,
+    },
+    /// A camera broke a bound or the protocol in a way that no sound camera does.
+    CameraMisbehaved {
+        /// The stream that was pulled.
+        stream: &'a StreamName,
+        /// Which bound.
+        reason: &'a str,
+    },
+    /// A camera refused our login, or asked for it in a way that would give the password away.
+    CameraLoginFailed {
+        /// The stream that was pulled.
+        stream: &'a StreamName,
+        /// Why.
+        reason: &'a str,
+    },
+    /// Somebody on this machine knocked at a door meant for one guest only.
+    DoorIntruder {
+        /// The stream whose door it was.
+        stream: &'a StreamName,
+        /// How many knocked.
+        count: u64,
+    },
+    /// A task panicked; it cost that task only.
+    PanicCaught {
+        /// Which task, e.g. the stream's name.
+        task: &'a str,
+    },
+}
+
+/// The kinds of [`Event`], each limited for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    LoginFailed,
+    LoginThrottled,
+    GrantDenied,
+    PermitRevoked,
+    CertificateRefused,
+    ConnectionPenalised,
+    CameraMisbehaved,
+    CameraLoginFailed,
+    DoorIntruder,
+    PanicCaught,
+}
+
+const KINDS: usize = 10;
+
+/// Writes an event down, or counts it if its kind had its share of this minute. Never waits.
+pub fn record(event: Event<'_>) {
+    static FLOOD: Mutex<Flood<KINDS>> = Mutex::new(Flood::new());
+    let kind = event.kind();
+    let (admission, over) = match FLOOD.lock() {
+        Ok(mut flood) => flood.admit(kind as usize, Instant::now().into_std()),
+        // A panic of another thread in there cannot have broken counters; but write rather than lose.
+        Err(_) => (Admission::Write, Vec::new()),
+    };
+    for Suppressed { kind, count } in over {
+        let kind = Kind::ALL.get(kind).map_or("unknown", |kind| kind.name());
+        tracing::warn!(target: "audit", event = "suppressed", kind, count, "audit events not written");
+    }
+    match admission {
+        Admission::Write => event.write(),
+        Admission::Suppress => {}
+    }
+}
+
+/// A foreign text as it may stand in a log line or an error: printable ASCII, everything else escaped,
+/// at most [`limits::QUOTED_TEXT_BYTES`] bytes and then `...`.
+pub fn quoted(text: &str) -> String {
+    let mut quoted = String::new();
+    for c in text.chars() {
+        let before = quoted.len();
+        match c {
+            '\\' => quoted.push_str("\\\\"),
+            ' '..='~' => quoted.push(c),
+            _ => write!(quoted, "{}", c.escape_default()).unwrap_or_default(),
+        }
+        if quoted.len() > limits::QUOTED_TEXT_BYTES {
+            quoted.truncate(before);
+            quoted.push_str("...");
+            break;
+        }
+    }
+    quoted
+}
+
+impl Event<'_> {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::LoginFailed { .. } => Kind::LoginFailed,
+            Self::LoginThrottled { .. } => Kind::LoginThrottled,
+            Self::GrantDenied { .. } => Kind::GrantDenied,
+            Self::PermitRevoked { .. } => Kind::PermitRevoked,
+            Self::CertificateRefused { .. } => Kind::CertificateRefused,
+            Self::ConnectionPenalised { .. } => Kind::ConnectionPenalised,
+            Self::CameraMisbehaved { .. } => Kind::CameraMisbehaved,
+            Self::CameraLoginFailed { .. } => Kind::CameraLoginFailed,
+            Self::DoorIntruder { .. } => Kind::DoorIntruder,
+            Self::PanicCaught { .. } => Kind::PanicCaught,
+        }
+    }
+
+    fn write(&self) {
+        let event = self.kind().name();
+        match *self {
+            Self::LoginFailed { source, account, reason } => {
+                let account = quoted(account);
+                tracing::warn!(target: "audit", event, %source, account, reason, "login failed");
+            }
+            Self::LoginThrottled { source, account } => {
+                let account = quoted(account);
+                tracing::warn!(target: "audit", event, %source, account, "login throttled");
+            }
+            Self::GrantDenied { principal, stream } => {
+                let (principal, stream) = (quoted(principal), quoted(stream));
+                tracing::warn!(target: "audit", event, principal, stream, "no grant");
+            }
+            Self::PermitRevoked { principal, stream } => {
+                let principal = quoted(principal);
+                tracing::info!(target: "audit", event, principal, %stream, "permit revoked");
+            }
+            Self::CertificateRefused { source, reason } => {
+                let reason = quoted(reason);
+                tracing::warn!(target: "audit", event, %source, reason, "client certificate refused");
+            }
+            Self::ConnectionPenalised { source, reason } => {
+                tracing::info!(target: "audit", event, %source, reason, "connection closed before login");
+            }
+            Self::CameraMisbehaved { stream, reason } => {
+                let reason = quoted(reason);
+                tracing::warn!(target: "audit", event, %stream, reason, "camera misbehaved");
+            }
+            Self::CameraLoginFailed { stream, reason } => {
+                let reason = quoted(reason);
+                tracing::warn!(target: "audit", event, %stream, reason, "login to the camera failed");
+            }
+            Self::DoorIntruder { stream, count } => {
+                tracing::warn!(target: "audit", event, %stream, count, "strangers at the loopback door");
+            }
+            Self::PanicCaught { task } => {
+                let task = quoted(task);
+                tracing::warn!(target: "audit", event, task, "a task panicked and was ended");
+            }
+        }
+    }
+}
+
+impl Kind {
+    const ALL: [Self; KINDS] = [
+        Self::LoginFailed,
+        Self::LoginThrottled,
+        Self::GrantDenied,
+        Self::PermitRevoked,
+        Self::CertificateRefused,
+        Self::ConnectionPenalised,
+        Self::CameraMisbehaved,
+        Self::CameraLoginFailed,
+        Self::DoorIntruder,
+        Self::PanicCaught,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::LoginFailed => "login_failed",
+            Self::LoginThrottled => "login_throttled",
+            Self::GrantDenied => "grant_denied",
+            Self::PermitRevoked => "permit_revoked",
+            Self::CertificateRefused => "certificate_refused",
+            Self::ConnectionPenalised => "connection_penalised",
+            Self::CameraMisbehaved => "camera_misbehaved",
+            Self::CameraLoginFailed => "camera_login_failed",
+            Self::DoorIntruder => "door_intruder",
+            Self::PanicCaught => "panic_caught",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(event: Event<'_>) -> serde_json::Value {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || event.write());
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn every_kind_has_its_place_and_its_name() {
+        for (i, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, i);
+            assert_eq!(Kind::ALL.iter().filter(|k| k.name() == kind.name()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn foreign_text_reaches_the_log_escaped_and_cut() {
+        let account =
+            format!("root\n\u{1b}[31m\u{202e}\"{}", "x".repeat(limits::QUOTED_TEXT_BYTES));
+        let line = written(Event::LoginFailed {
+            source: Ipv4Addr::LOCALHOST.into(),
+            account: &account,
+            reason: "wrong password",
+        });
+        assert_eq!(line["target"], "audit");
+        assert_eq!(line["fields"]["event"], "login_failed");
+        assert_eq!(line["fields"]["source"], "127.0.0.1");
+        let account = line["fields"]["account"].as_str().unwrap();
+        assert!(account.starts_with("root\\n\\u{1b}[31m\\u{202e}\"xxx"), "{account}");
+        assert!(account.ends_with("xxx..."), "{account}");
+        assert!(account.len() <= limits::QUOTED_TEXT_BYTES + 3);
+    }
+
+    #[test]
+    fn quoting_keeps_what_fits_exactly() {
+        let fits = "y".repeat(limits::QUOTED_TEXT_BYTES);
+        assert_eq!(quoted(&fits), fits);
+        assert_eq!(quoted(&format!("{fits}y")), format!("{fits}..."));
+        assert_eq!(quoted("a\\n"), "a\\\\n");
+    }
+}
