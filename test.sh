@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs all of them. Prints the minutes of each stage.
+#
+#   ./test.sh            everything
+#   ./test.sh STAGE...   some stages: install format lint unit docs deny build e2e
+#
+# Debian 12 and Rust by rustup are assumed; packages are installed as root or through sudo. Nothing is skipped: what
+# cannot be installed fails.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+VENV=tests/.venv
+DENY_VERSION=0.20.2
+PACKAGES="ffmpeg openssl gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+  gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-x glib-networking
+  gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi python3-gst-1.0 python3-numpy python3-venv"
+
+install_packages() {
+  local missing=""
+  for package in $PACKAGES; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+  done
+  [ -z "$missing" ] && return
+  local root=""
+  [ "$(id -u)" = 0 ] || root=sudo
+  $root apt-get update -qq
+  # shellcheck disable=SC2086 # a list of words
+  DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+stage_install() {
+  install_packages
+  [ -x "$VENV/bin/pytest" ] || python3 -m venv "$VENV"
+  "$VENV/bin/pip" install --quiet --disable-pip-version-check -r tests/e2e/requirements.txt
+  if ! cargo deny --version 2>/dev/null | grep -qF "$DENY_VERSION"; then
+    cargo install --quiet --locked "cargo-deny@$DENY_VERSION"
+  fi
+}
+stage_format() { cargo fmt --check; }
+stage_lint() { cargo clippy --locked --all-targets --quiet -- -D warnings; }
+stage_unit() { cargo test --locked --quiet; }
+stage_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet; }
+stage_deny() { cargo deny --locked --offline check bans licenses sources; }
+stage_build() { cargo build --locked --release --quiet; }
+stage_e2e() { "$VENV/bin/pytest" -q --durations=10 -p no:cacheprovider tests/e2e; }
+
+stages=${*:-install format lint unit docs deny build e2e}
+times=""
+for stage in $stages; do
+  echo "== $stage"
+  begin=$SECONDS
+  "stage_$stage"
+  took=$((SECONDS - begin))
+  times="$times$(printf '%6.1f min  %s' "$(awk "BEGIN { print $took / 60 }")" "$stage")"$'\n'
+done
+printf '== all passed\n%s%6.1f min  together\n' "$times" "$(awk "BEGIN { print $SECONDS / 60 }")"
