@@ -3,11 +3,18 @@
 //! Pure: no clock, no socket, no runtime. What does *not* belong here: anything that knows RTP, RTSP or
 //! a camera's session.
 
+mod aac;
+mod h264;
+mod h265;
 mod name;
+mod policy;
+mod refused;
 mod track;
 mod unit;
 
 pub use name::{BadName, StreamName, StreamPattern};
+pub use policy::{Clean, DropCounts, DropReason, Policy};
+pub use refused::{Fault, ParameterSet, Refused};
 pub use track::{
     AacParameters, Codec, H264Parameters, H265Parameters, Kinds, Track, TrackId, TrackKind,
 };
