@@ -19,6 +19,12 @@ pub const RTSP_URI_BYTES: usize = 1024;
 pub const SDP_BYTES: usize = 64 * 1024;
 /// Media sections of a session description.
 pub const SDP_MEDIA: usize = 8;
+/// Alternatives of one `Transport` header.
+pub const TRANSPORTS: usize = 8;
+/// Parameters of one `a=fmtp` line; the longest real one has 13.
+pub const SDP_FORMAT_PARAMETERS: usize = 32;
+/// One parameter of a camera's login challenge (realm, nonce, opaque).
+pub const CHALLENGE_BYTES: usize = 512;
 /// Challenges taken from the `WWW-Authenticate` headers of one response.
 pub const CHALLENGES: usize = 8;
 /// Text of a camera or client that may stand in a log line, after escaping.
