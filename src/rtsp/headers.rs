@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// `Transport`, the first alternative of a list that is read one by one.
+use crate::limits::{RTSP_URI_BYTES, SDP_MEDIA, TRANSPORTS};
+
+/// One alternative of a `Transport` header (RFC 2326 12.39).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Transport {
     /// TCP, UDP unicast or multicast.
@@ -11,7 +13,8 @@ pub struct Transport {
     pub secure: bool,
     /// `interleaved=a-b`; the second is a + 1 if left out.
     pub interleaved: Option<(u8, u8)>,
-    /// `ssrc`, hex, spaces and odd lengths tolerated; unreadable: `None`.
+    /// `ssrc`, hex. Blanks, a `0x` and up to 3 missing leading zeros are tolerated. `None` if unreadable or
+    /// of at most 4 digits: cameras that write those send another one in their packets.
     pub ssrc: Option<u32>,
     /// `mode=` says something other than PLAY.
     pub records: bool,
@@ -20,25 +23,77 @@ pub struct Transport {
 /// Lower transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TransportMode {
-    /// `RTP/AVP/TCP`.
+    /// `RTP/AVP/TCP`, or `RTP/AVP` with `interleaved`.
     #[default]
     Tcp,
-    /// `RTP/AVP` or `RTP/AVP/UDP` with `unicast`.
+    /// `RTP/AVP` or `RTP/AVP/UDP` without `multicast`.
     Udp,
     /// `multicast`.
     Multicast,
 }
 
 impl Transport {
-    /// Every alternative that can be read, in the peer's order of preference; at most 8 are looked at.
+    /// Every alternative that can be read, in the peer's order of preference; at most
+    /// [`TRANSPORTS`] are looked at.
     pub fn parse_all(value: &str) -> Vec<Self> {
-        let _ = value;
-        todo!()
+        split(value, ',').take(TRANSPORTS).filter_map(Self::parse).collect()
     }
 
     /// The header value.
     pub fn encode(&self) -> String {
-        todo!()
+        let profile = if self.secure { "RTP/SAVP" } else { "RTP/AVP" };
+        let lower = match self.mode {
+            TransportMode::Tcp => "/TCP;unicast",
+            TransportMode::Udp => ";unicast",
+            TransportMode::Multicast => ";multicast",
+        };
+        let mut out = format!("{profile}{lower}");
+        if let Some((rtp, rtcp)) = self.interleaved {
+            out.push_str(&format!(";interleaved={rtp}-{rtcp}"));
+        }
+        if let Some(ssrc) = self.ssrc {
+            out.push_str(&format!(";ssrc={ssrc:08X}"));
+        }
+        if self.records {
+            out.push_str(";mode=\"RECORD\"");
+        }
+        out
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = split(text, ';');
+        let mut spec = parts.next()?.split('/').map(str::trim);
+        if !spec.next()?.eq_ignore_ascii_case("RTP") {
+            return None;
+        }
+        let secure = match spec.next()?.to_ascii_uppercase().as_str() {
+            "AVP" | "AVPF" => false,
+            "SAVP" | "SAVPF" => true,
+            _ => return None,
+        };
+        let lower = match spec.next().map(str::to_ascii_uppercase).as_deref() {
+            None => None,
+            Some("TCP") => Some(TransportMode::Tcp),
+            Some("UDP") => Some(TransportMode::Udp),
+            Some(_) => return None,
+        };
+        let mut transport = Self { secure, ..Self::default() };
+        let mut multicast = false;
+        for (key, value) in parts.map(key_value) {
+            match key.as_str() {
+                "multicast" => multicast = true,
+                "interleaved" => transport.interleaved = parse_channels(value),
+                "ssrc" => transport.ssrc = parse_ssrc(value),
+                "mode" => transport.records = !is_play(value),
+                _ => {}
+            }
+        }
+        transport.mode = match (lower, multicast, transport.interleaved) {
+            (Some(TransportMode::Tcp), _, _) | (None, false, Some(_)) => TransportMode::Tcp,
+            (_, true, _) => TransportMode::Multicast,
+            (_, false, _) => TransportMode::Udp,
+        };
+        Some(transport)
     }
 }
 
@@ -47,44 +102,317 @@ impl Transport {
 pub struct SessionHeader {
     /// Session id.
     pub id: String,
-    /// Timeout as sent, unclamped; absent or unreadable: `None`.
+    /// Timeout as sent, unclamped; absent or unreadable: `None`. At most 2^32 - 1 s.
     pub timeout: Option<Duration>,
 }
 
 impl SessionHeader {
-    /// Parses; `None` if the id is empty or too long.
+    /// Parses; `None` if the id is empty, too long or not printable ASCII.
     pub fn parse(value: &str) -> Option<Self> {
-        let _ = value;
-        todo!()
+        let mut parts = split(value, ';');
+        let id = parts.next()?.trim();
+        if !(1..=SESSION_ID_BYTES).contains(&id.len()) || !id.bytes().all(is_printable) {
+            return None;
+        }
+        let timeout = parts
+            .map(key_value)
+            .find(|(key, _)| key == "timeout")
+            .and_then(|(_, seconds)| decimal::<u32>(seconds))
+            .map(|seconds| Duration::from_secs(seconds.into()));
+        Some(Self { id: id.to_owned(), timeout })
     }
 
     /// The header value.
     pub fn encode(&self) -> String {
-        todo!()
+        match self.timeout {
+            Some(timeout) => format!("{};timeout={}", self.id, timeout.as_secs()),
+            None => self.id.clone(),
+        }
     }
 }
 
-/// One entry of `RTP-Info`.
+/// One entry of `RTP-Info` (RFC 2326 12.33).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RtpInfo {
-    /// `url` as sent.
+    /// `url` as sent; empty if left out.
     pub url: String,
-    /// `seq`.
+    /// `seq`; unreadable or out of range: `None`.
     pub seq: Option<u16>,
     /// `rtptime`; unreadable or out of range: `None`.
     pub rtp_time: Option<u32>,
 }
 
 impl RtpInfo {
-    /// Parses all entries that can be read, at most [`crate::limits::SDP_MEDIA`].
+    /// Parses all entries that can be read, at most [`SDP_MEDIA`]. A comma or semicolon belongs to the
+    /// URL unless a parameter that we know follows. `ssrc` is no parameter of RTSP/1.0 and not read.
     pub fn parse_all(value: &str) -> Vec<Self> {
-        let _ = value;
-        todo!()
+        let mut entries: Vec<Self> = Vec::new();
+        for piece in split(value, ',') {
+            let first = split(piece, ';').next().map(key_value);
+            let begins = first.is_some_and(|(key, _)| is_info_key(&key));
+            match entries.last_mut() {
+                Some(last) if !begins => last.go_on(piece),
+                Some(_) | None => {
+                    if entries.len() == SDP_MEDIA {
+                        break;
+                    }
+                    let mut entry = Self { url: String::new(), seq: None, rtp_time: None };
+                    entry.read(piece, InUrl::No);
+                    entries.push(entry);
+                }
+            }
+        }
+        entries.retain(|entry| entry.url.len() <= RTSP_URI_BYTES && !entry.is_empty());
+        entries
     }
 
     /// The header value for a list of entries.
     pub fn encode_all(entries: &[Self]) -> String {
-        let _ = entries;
-        todo!()
+        let entries = entries.iter().map(|entry| {
+            let mut out = format!("url={}", entry.url);
+            if let Some(seq) = entry.seq {
+                out.push_str(&format!(";seq={seq}"));
+            }
+            if let Some(rtp_time) = entry.rtp_time {
+                out.push_str(&format!(";rtptime={rtp_time}"));
+            }
+            out
+        });
+        entries.collect::<Vec<_>>().join(",")
+    }
+
+    /// Takes what stands behind a comma: the rest of the URL, unless the entry is past it.
+    fn go_on(&mut self, piece: &str) {
+        if self.url.is_empty() || self.seq.is_some() || self.rtp_time.is_some() {
+            return;
+        }
+        self.url.push(',');
+        self.read(piece, InUrl::Yes);
+    }
+
+    fn read(&mut self, piece: &str, mut in_url: InUrl) {
+        for (at, part) in split(piece, ';').enumerate() {
+            let (key, value) = key_value(part);
+            match (key.as_str(), in_url) {
+                ("seq", _) => self.seq = decimal(value),
+                ("rtptime", _) => self.rtp_time = decimal(value),
+                ("ssrc", _) => {}
+                ("url", InUrl::No) if self.url.is_empty() => value.clone_into(&mut self.url),
+                (_, InUrl::Yes) => {
+                    if at > 0 {
+                        self.url.push(';');
+                    }
+                    self.url.push_str(part.trim());
+                }
+                (_, InUrl::No) => {}
+            }
+            if is_info_key(&key) {
+                in_url = if key == "url" { InUrl::Yes } else { InUrl::No };
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.url.is_empty() && self.seq.is_none() && self.rtp_time.is_none()
+    }
+}
+
+/// Whether a part that is no known parameter belongs to the URL before it.
+#[derive(Clone, Copy)]
+enum InUrl {
+    Yes,
+    No,
+}
+
+const SESSION_ID_BYTES: usize = 256;
+
+/// Splits at `separator`, but not within double quotes.
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |c| {
+        quoted ^= c == '"';
+        c == separator && !quoted
+    })
+}
+
+/// `Key = "value"` as the key in lower case and the value without blanks and quotes.
+fn key_value(part: &str) -> (String, &str) {
+    let (key, value) = part.split_once('=').unwrap_or((part, ""));
+    (key.trim().to_ascii_lowercase(), value.trim().trim_matches('"').trim())
+}
+
+fn is_info_key(key: &str) -> bool {
+    matches!(key, "url" | "seq" | "rtptime" | "ssrc")
+}
+
+fn is_play(modes: &str) -> bool {
+    modes.is_empty() || modes.split(',').all(|m| m.trim().eq_ignore_ascii_case("PLAY"))
+}
+
+fn parse_channels(value: &str) -> Option<(u8, u8)> {
+    let (rtp, rtcp) = value.split_once('-').unwrap_or((value, ""));
+    let rtp: u8 = decimal(rtp)?;
+    let rtcp = if rtcp.trim().is_empty() { rtp.checked_add(1) } else { decimal(rtcp) };
+    Some((rtp, rtcp?))
+}
+
+fn parse_ssrc(value: &str) -> Option<u32> {
+    let digits = value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")).unwrap_or(value);
+    let is_whole = (5..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    is_whole.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// A decimal number and nothing else: `from_str` would take a `+`.
+fn decimal<N: std::str::FromStr>(text: &str) -> Option<N> {
+    let text = text.trim();
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn is_printable(byte: u8) -> bool {
+    byte == b' ' || byte.is_ascii_graphic()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(value: &str) -> Transport {
+        let all = Transport::parse_all(value);
+        assert_eq!(all.len(), 1, "{value}");
+        all.into_iter().next().unwrap_or_default()
+    }
+
+    #[test]
+    fn transports_of_cameras_are_read() {
+        let t = one("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc= d6d6627");
+        assert_eq!(
+            t,
+            Transport {
+                interleaved: Some((0, 1)),
+                ssrc: Some(0x0d6d_6627),
+                ..Transport::default()
+            }
+        );
+        assert_eq!(one("RTP/AVP/TCP;interleaved=0-1;ssrc=4cacc3d1").ssrc, Some(0x4cac_c3d1));
+        assert_eq!(one("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=A046").ssrc, None);
+        assert_eq!(one("RTP/AVP/TCP;ssrc=0x6f7c;interleaved=0-1;mode=\"PLAY\"").ssrc, None);
+        assert_eq!(one("RTP/AVP/TCP;ssrc=0xFFFFEF2D").ssrc, Some(0xffff_ef2d));
+        assert_eq!(one("RTP/AVP/TCP;ssrc=123456789").ssrc, None);
+        assert_eq!(one("RTP/AVP/TCP;ssrc=+1234567").ssrc, None);
+        assert_eq!(one("rtp/avp/tcp ; Interleaved = 6").interleaved, Some((6, 7)));
+        assert_eq!(one("RTP/AVP/TCP;interleaved=7-").interleaved, Some((7, 8)));
+        for broken in ["255", "0-256", "256-257", "a-b", "", "-1", "0-+1"] {
+            assert_eq!(one(&format!("RTP/AVP/TCP;interleaved={broken}")).interleaved, None);
+        }
+    }
+
+    #[test]
+    fn the_lower_transport_is_told_apart() {
+        let mode = |v: &str| one(v).mode;
+        assert_eq!(mode("RTP/AVP/TCP;unicast;interleaved=0-1;mode=\"PLAY\""), TransportMode::Tcp);
+        assert_eq!(mode("RTP/AVP;unicast;interleaved=0-1"), TransportMode::Tcp);
+        assert_eq!(mode("RTP/AVP;unicast;client_port=18714-18715;ssrc=0"), TransportMode::Udp);
+        assert_eq!(mode("RTP/AVP/UDP;unicast;client_port=1-2"), TransportMode::Udp);
+        assert_eq!(mode("RTP/AVP;multicast;port=1-2"), TransportMode::Multicast);
+        assert!(one("RTP/SAVP/TCP;unicast").secure);
+        assert!(!one("RTP/AVPF/TCP;unicast;mode=play").records);
+        assert!(one("RTP/AVP/TCP;unicast;mode=record").records);
+        assert!(one("RTP/AVP/TCP;unicast;mode=\"PLAY,RECORD\"").records);
+    }
+
+    #[test]
+    fn alternatives_keep_their_order_and_are_bounded() {
+        let all = Transport::parse_all(
+            "RAW/RAW/UDP;unicast,RTP/AVP;unicast;client_port=1-2;mode=\"PLAY,PLAY\",RTP/AVP/TCP",
+        );
+        let modes: Vec<_> = all.iter().map(|t| t.mode).collect();
+        assert_eq!(modes, [TransportMode::Udp, TransportMode::Tcp]);
+        let many = vec!["RTP/AVP"; TRANSPORTS + 1].join(",");
+        assert_eq!(Transport::parse_all(&many).len(), TRANSPORTS);
+        for nothing in ["", ";;;", "RTP", "RTP/", "RTP/AVP/SCTP", "\"", ",,,"] {
+            assert_eq!(Transport::parse_all(nothing), [], "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_written_transport_reads_back() {
+        for mode in [TransportMode::Tcp, TransportMode::Udp, TransportMode::Multicast] {
+            for secure in [false, true] {
+                let interleaved = (mode == TransportMode::Tcp).then_some((4, 5));
+                let t = Transport { mode, secure, interleaved, ssrc: Some(0x2a), records: secure };
+                let t = Transport { ssrc: t.ssrc.map(|s| s | 0xA000_0000), ..t };
+                assert_eq!(one(&t.encode()), t);
+            }
+        }
+        let t = Transport { interleaved: Some((0, 1)), ssrc: Some(0xab), ..Transport::default() };
+        assert_eq!(t.encode(), "RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=000000AB");
+        assert_eq!(one(&t.encode()), t);
+    }
+
+    #[test]
+    fn session_ids_are_trimmed_and_bounded() {
+        let parsed =
+            |v: &str| SessionHeader::parse(v).map(|s| (s.id, s.timeout.map(|t| t.as_secs())));
+        let ok = |id: &str, timeout| Some((id.to_owned(), timeout));
+        assert_eq!(parsed("abc ;timeout=60"), ok("abc", Some(60)));
+        assert_eq!(parsed("       708345999;timeout=60"), ok("708345999", Some(60)));
+        assert_eq!(parsed("9b0d0e54; Timeout = 120"), ok("9b0d0e54", Some(120)));
+        assert_eq!(parsed("l0TtlUFSR"), ok("l0TtlUFSR", None));
+        for unreadable in ["x", "", "-1", "+60", "4294967296", "6 0"] {
+            assert_eq!(parsed(&format!("a;timeout={unreadable}")), ok("a", None));
+        }
+        assert_eq!(parsed(";timeout=60"), None);
+        assert_eq!(parsed("  "), None);
+        assert_eq!(parsed("h\u{e4}"), None);
+        let longest = "s".repeat(SESSION_ID_BYTES);
+        assert_eq!(parsed(&longest), ok(&longest, None));
+        assert_eq!(parsed(&format!("{longest}s")), None);
+        let header = SessionHeader { id: "a1".into(), timeout: Some(Duration::from_secs(60)) };
+        assert_eq!(header.encode(), "a1;timeout=60");
+        assert_eq!(SessionHeader::parse(&header.encode()), Some(header));
+    }
+
+    fn info(url: &str, seq: Option<u16>, rtp_time: Option<u32>) -> RtpInfo {
+        RtpInfo { url: url.to_owned(), seq, rtp_time }
+    }
+
+    #[test]
+    fn rtp_info_of_cameras_is_read() {
+        assert_eq!(
+            RtpInfo::parse_all(
+                "url=trackID=0;seq=47121;rtptime=3475222385,url=trackID=1;seq=45186;rtptime=2234446919"
+            ),
+            [
+                info("trackID=0", Some(47121), Some(3_475_222_385)),
+                info("trackID=1", Some(45186), Some(2_234_446_919)),
+            ]
+        );
+        assert_eq!(
+            RtpInfo::parse_all("url=trackID=0;seq=13210;rtptime=1067824145;ssrc=4294962989"),
+            [info("trackID=0", Some(13210), Some(1_067_824_145))]
+        );
+        assert_eq!(
+            RtpInfo::parse_all("url=rtsp://h/v?a=b&c=d,e;f;seq=1;rtptime=-1, seq=65536;rtptime=7;"),
+            [info("rtsp://h/v?a=b&c=d,e;f", Some(1), None), info("", None, Some(7))]
+        );
+        assert_eq!(RtpInfo::parse_all("nonsense;,;;"), []);
+    }
+
+    #[test]
+    fn rtp_info_is_bounded() {
+        let many = vec!["url=a;seq=1"; SDP_MEDIA + 1].join(",");
+        assert_eq!(RtpInfo::parse_all(&many).len(), SDP_MEDIA);
+        let long = "u".repeat(RTSP_URI_BYTES);
+        assert_eq!(RtpInfo::parse_all(&format!("url={long}")).len(), 1);
+        assert_eq!(RtpInfo::parse_all(&format!("url={long}u")), []);
+    }
+
+    #[test]
+    fn written_rtp_info_reads_back() {
+        let entries =
+            [info("rtsp://h/a/trackID=0", Some(1), Some(u32::MAX)), info("b", None, None)];
+        let value = RtpInfo::encode_all(&entries);
+        assert_eq!(value, "url=rtsp://h/a/trackID=0;seq=1;rtptime=4294967295,url=b");
+        assert_eq!(RtpInfo::parse_all(&value), entries);
     }
 }

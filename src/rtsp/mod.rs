@@ -8,5 +8,5 @@ mod message;
 mod sdp;
 
 pub use headers::{RtpInfo, SessionHeader, Transport, TransportMode};
-pub use message::{Decoder, Headers, Item, Method, Request, Response, Violation};
+pub use message::{Decoder, Headers, Item, Method, Request, Response, Violation, reason_phrase};
 pub use sdp::{DescribedTrack, MediaSection, SessionDescription, describe};
