@@ -1,0 +1,255 @@
+//! Why a session ended: a closed list, each in words an operator understands.
+
+use std::fmt;
+
+use crate::limits;
+
+/// Why the airlock ended a session, or never got one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// The camera closed the connection.
+    CameraClosed,
+    /// The connection to the camera broke.
+    CameraLost,
+    /// The one re-dial after `401` and `Connection: close` failed.
+    RedialFailed,
+    /// No answer to a request in time.
+    NoAnswer,
+    /// A message was begun and not finished in time.
+    SlowMessage,
+    /// The camera does not take our requests off the wire.
+    CameraNotReading,
+    /// Nothing usable came after PLAY.
+    NoFirstUnit,
+    /// A video track went quiet.
+    Stalled,
+    /// The camera plays slower than any lawful stream.
+    TooSlow,
+    /// The camera wants a login and none is configured.
+    LoginRequired,
+    /// The camera refused the user or password.
+    LoginRefused,
+    /// The camera refused this account the stream (403).
+    Forbidden,
+    /// The camera offers only Basic, which its settings do not allow.
+    BasicRefused,
+    /// The camera offers Basic although it offered Digest before.
+    BasicAfterDigest,
+    /// The camera asks for a login in a way we do not know.
+    UnknownChallenge,
+    /// The camera has nothing at the path (404 and its like).
+    NotFound,
+    /// The camera has no session left (453, 503).
+    Busy,
+    /// The camera sent us elsewhere (3xx). It is never followed.
+    Redirected,
+    /// The camera answered with another error status.
+    Status(u16),
+    /// Not RTSP, or a message over the limits of the grammar.
+    Grammar(crate::rtsp::Violation),
+    /// The session description breaks a limit.
+    Description,
+    /// Nothing in the session description that we take.
+    NoUsableMedia,
+    /// The camera does not send media over the RTSP connection.
+    NotInterleaved,
+    /// The camera gave two tracks the same channel.
+    ChannelConflict,
+    /// Too many packets that break the RTP rules.
+    BadPackets,
+    /// One access unit over its bytes.
+    UnitBytes,
+    /// One access unit over its packets.
+    UnitPackets,
+    /// One access unit over its NAL units.
+    UnitNals,
+    /// Bytes were passed on and no unit came out of them.
+    Unacknowledged,
+    /// More access units a second than any lawful stream.
+    UnitRate,
+    /// More bytes a second than a camera may send.
+    ByteRate,
+    /// Too much that is not media.
+    Overhead,
+    /// retina refused the media, or failed.
+    Depacketiser,
+    /// retina panicked.
+    Panicked,
+    /// Our consumer did not take the media in time.
+    ConsumerStalled,
+    /// Our own loopback door failed.
+    Door,
+    /// The URL or user agent of the request cannot be put on the wire.
+    BadRequest,
+    /// We ended it.
+    Stopped,
+}
+
+/// Whose fault an end was; decides how the camera is dialled again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The login was refused: dialling fast would lock the account.
+    Login,
+    /// The camera does not speak the protocol as we need it.
+    Protocol,
+    /// The camera broke a bound; it may be hostile.
+    Limit,
+    /// The network, or a camera too slow.
+    Network,
+    /// The camera went away or has no place for us.
+    Gone,
+    /// Ours.
+    Ours,
+}
+
+impl EndReason {
+    /// Whose fault.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::CameraClosed | Self::Busy => Fault::Gone,
+            Self::CameraLost
+            | Self::RedialFailed
+            | Self::NoAnswer
+            | Self::SlowMessage
+            | Self::CameraNotReading
+            | Self::NoFirstUnit
+            | Self::Stalled
+            | Self::TooSlow => Fault::Network,
+            Self::LoginRequired
+            | Self::LoginRefused
+            | Self::Forbidden
+            | Self::BasicRefused
+            | Self::BasicAfterDigest
+            | Self::UnknownChallenge => Fault::Login,
+            Self::NotFound
+            | Self::Redirected
+            | Self::Status(_)
+            | Self::NoUsableMedia
+            | Self::NotInterleaved
+            | Self::ChannelConflict
+            | Self::Depacketiser
+            | Self::Panicked => Fault::Protocol,
+            Self::Grammar(_)
+            | Self::Description
+            | Self::BadPackets
+            | Self::UnitBytes
+            | Self::UnitPackets
+            | Self::UnitNals
+            | Self::Unacknowledged
+            | Self::UnitRate
+            | Self::ByteRate
+            | Self::Overhead => Fault::Limit,
+            Self::ConsumerStalled | Self::Door | Self::BadRequest | Self::Stopped => Fault::Ours,
+        }
+    }
+
+    /// A stable word for metrics and machines.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::CameraClosed => "camera_closed",
+            Self::CameraLost => "camera_lost",
+            Self::RedialFailed => "redial_failed",
+            Self::NoAnswer => "no_answer",
+            Self::SlowMessage => "slow_message",
+            Self::CameraNotReading => "camera_not_reading",
+            Self::NoFirstUnit => "no_first_unit",
+            Self::Stalled => "stalled",
+            Self::TooSlow => "too_slow",
+            Self::LoginRequired => "login_required",
+            Self::LoginRefused => "login_refused",
+            Self::Forbidden => "forbidden",
+            Self::BasicRefused => "basic_refused",
+            Self::BasicAfterDigest => "basic_after_digest",
+            Self::UnknownChallenge => "unknown_challenge",
+            Self::NotFound => "not_found",
+            Self::Busy => "busy",
+            Self::Redirected => "redirected",
+            Self::Status(_) => "status",
+            Self::Grammar(_) => "grammar",
+            Self::Description => "description",
+            Self::NoUsableMedia => "no_usable_media",
+            Self::NotInterleaved => "not_interleaved",
+            Self::ChannelConflict => "channel_conflict",
+            Self::BadPackets => "bad_packets",
+            Self::UnitBytes => "unit_bytes",
+            Self::UnitPackets => "unit_packets",
+            Self::UnitNals => "unit_nals",
+            Self::Unacknowledged => "unacknowledged",
+            Self::UnitRate => "unit_rate",
+            Self::ByteRate => "byte_rate",
+            Self::Overhead => "overhead",
+            Self::Depacketiser => "depacketiser",
+            Self::Panicked => "panicked",
+            Self::ConsumerStalled => "consumer_stalled",
+            Self::Door => "door",
+            Self::BadRequest => "bad_request",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::CameraClosed => "the camera closed the connection",
+            Self::CameraLost => "the connection to the camera broke: check cable, Wi-Fi and power",
+            Self::RedialFailed => "the camera closed after asking for a login and took no new connection",
+            Self::NoAnswer => "the camera did not answer a request in time",
+            Self::SlowMessage => "the camera began a message and did not finish it in time",
+            Self::CameraNotReading => "the camera does not take our requests",
+            Self::NoFirstUnit => "the camera plays but no picture or sound came in time",
+            Self::Stalled => "the camera's video went quiet",
+            Self::TooSlow => "the camera sends next to nothing",
+            Self::LoginRequired => "the camera wants a login and none is configured: set user and password",
+            Self::LoginRefused => "the camera refused user or password: correct them",
+            Self::Forbidden => "the camera forbids this account the stream: give the account the right",
+            Self::BasicRefused => {
+                "the camera offers only Basic, which sends the password in the clear: \
+                 enable Digest in the camera, or allow Basic for it"
+            }
+            Self::BasicAfterDigest => {
+                "the camera asks for the clear password although it offered Digest before: \
+                 someone may have taken its place"
+            }
+            Self::UnknownChallenge => "the camera asks for a login in a way this gateway does not know",
+            Self::NotFound => "the camera has no stream at this path: correct the URL",
+            Self::Busy => "the camera has no session left: close other viewers of the camera",
+            Self::Redirected => "the camera points to another address; that is never followed",
+            Self::Status(_) => "the camera refused a request with status",
+            Self::Grammar(_) => "the camera breaks the RTSP grammar or its limits",
+            Self::Description => "the camera's session description is over the limits",
+            Self::NoUsableMedia => {
+                "the camera offers no H.264, H.265, AAC or G.711 track: choose another codec in the camera"
+            }
+            Self::NotInterleaved => "the camera does not send media over TCP: enable RTSP over TCP",
+            Self::ChannelConflict => "the camera gave two tracks the same channel: switch one track off",
+            Self::BadPackets => "the camera sent too many broken media packets",
+            Self::UnitBytes => "the camera sent an access unit over the size limit",
+            Self::UnitPackets => "the camera sent an access unit of too many packets",
+            Self::UnitNals => "the camera sent an access unit of too many NAL units",
+            Self::Unacknowledged => "the camera sent media that never becomes a picture or sound",
+            Self::UnitRate => "the camera sent too many access units a second",
+            Self::ByteRate => "the camera sent too many bytes a second: lower its bit rate",
+            Self::Overhead => "the camera sent too much that is not media",
+            Self::Depacketiser => "the camera's media does not follow its packet format",
+            Self::Panicked => "the depacketiser failed on the camera's media (a bug of ours: report it)",
+            Self::ConsumerStalled => "the gateway did not take the camera's media in time: it is overloaded",
+            Self::Door => "the gateway's loopback door failed",
+            Self::BadRequest => "the camera's URL cannot be used: rtsp, no account in it, at most 1 KiB",
+            Self::Stopped => "ended by the gateway",
+        }
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())?;
+        match self {
+            Self::Status(status) => write!(f, " {status}"),
+            Self::Grammar(violation) => write!(f, ": {violation}"),
+            Self::UnitBytes => write!(f, " ({} bytes)", limits::ACCESS_UNIT_BYTES),
+            Self::UnitPackets => write!(f, " ({})", limits::ACCESS_UNIT_PACKETS),
+            Self::UnitNals => write!(f, " ({})", limits::ACCESS_UNIT_NALS),
+            Self::UnitRate => write!(f, " ({})", limits::UNITS_PER_SECOND),
+            _ => Ok(()),
+        }
+    }
+}

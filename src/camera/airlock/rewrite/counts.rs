@@ -1,0 +1,42 @@
+//! What passed and what was dropped.
+
+/// What passed the airlock and what was dropped, by reason. All since the session began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Bytes read from the camera.
+    pub bytes: u64,
+    /// Media packets passed on.
+    pub packets: u64,
+    /// Bytes of media packets passed on.
+    pub media_bytes: u64,
+    /// Packets the camera's sequence numbers say are missing.
+    pub lost: u64,
+    /// Media packets whose RTP header is broken, and empty ones.
+    pub dropped_header: u64,
+    /// Media packets of another source than the session's (left over from an old session).
+    pub dropped_source: u64,
+    /// Media packets that go back in sequence.
+    pub dropped_sequence: u64,
+    /// Media packets whose payload breaks its format.
+    pub dropped_payload: u64,
+    /// Data on channels nobody set up, and media before PLAY.
+    pub dropped_channel: u64,
+    /// Media that came before the answer to PLAY, beyond what is held.
+    pub dropped_early: u64,
+    /// RTCP that is no sender report of the session, or came too often.
+    pub dropped_rtcp: u64,
+    /// Sender reports passed on.
+    pub sender_reports: u64,
+    /// Answers to nothing we asked.
+    pub stray_answers: u64,
+    /// Requests the camera sent us.
+    pub camera_requests: u64,
+    /// Bytes after PLAY that are not media.
+    pub overhead_bytes: u64,
+    /// Media sections of the session description not presented.
+    pub dropped_sections: u64,
+    /// Keep-alives sent.
+    pub keep_alives: u64,
+    /// Wrong guests at the loopback door.
+    pub intruders: u64,
+}
