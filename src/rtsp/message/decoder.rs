@@ -40,7 +40,7 @@ enum StartLine {
 }
 
 /// The peer broke the grammar or a limit; the connection cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum Violation {
     #[error("message head over {RTSP_HEAD_BYTES} bytes")]
