@@ -123,7 +123,7 @@ pub const REORDER_TIME: Duration = Duration::from_secs(1);
 /// Pictures in a row that may stay behind the latest one.
 pub const REORDER_PICTURES: u32 = 16;
 /// How far a camera's clock may run ahead of the arrival of its media before it is set anew.
-pub const CLOCK_AHEAD: Duration = Duration::from_secs(1);
+pub const CLOCK_AHEAD: Duration = Duration::from_secs(2);
 /// The same in the first seconds, when cameras send a whole group of pictures at once.
 pub const CLOCK_AHEAD_AT_START: Duration = Duration::from_secs(15);
 /// How far it may fall behind: longer than [`CAMERA_STALL`], so that media held up is not torn.

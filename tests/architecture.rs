@@ -95,7 +95,7 @@ const SANS_IO: &[&str] = &[
     "rtsp",
     "hub/ring.rs",
     "camera/airlock/rewrite",
-    "camera/retime.rs",
+    "camera/retime",
     "camera/backoff.rs",
     "rtsp_server/machine",
     "auth/penalty.rs",
