@@ -1,149 +1,190 @@
 //! One publisher, many subscribers per stream: numbering at publish, the ring, the lag policy, demand.
 //! Knows no camera and no protocol.
+//!
+//! A push takes one short lock and wakes all readers by one change of a watch; each reader looks for
+//! itself what is there for it, with its own [`cursor`].
 
-use std::sync::Arc;
+mod budget;
+mod cursor;
+mod numbering;
+mod ring;
+#[cfg(test)]
+mod seeded;
+mod stream;
+mod subscription;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::auth::Permit;
-use crate::media::{AccessUnit, Published, StreamName, Track, TrackId};
+use crate::limits;
+use crate::media::{AccessUnit, StreamName, Track};
+use crate::metrics::Metrics;
+use budget::Budget;
+use stream::Stream;
+
+pub use subscription::{EndReason, Interrupt, Position, Subscription};
+
+/// What operators may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How far a reader may be behind live before it is moved to the newest random access point.
+    pub reader_lag: Duration,
+    /// Media kept before the current group of pictures.
+    pub before_group: Duration,
+    /// Bytes of one stream's ring, shared forms included.
+    pub ring_bytes: usize,
+    /// Access units of one stream's ring.
+    pub ring_units: usize,
+    /// Bytes of all rings of the process.
+    pub rings_bytes: usize,
+    /// Streams the hub takes.
+    pub streams: usize,
+    /// Readers of one stream.
+    pub readers_per_stream: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            reader_lag: limits::READER_LAG,
+            before_group: limits::RING_BEFORE_GOP,
+            ring_bytes: limits::RING_BYTES,
+            ring_units: limits::RING_UNITS,
+            rings_bytes: limits::RINGS_BYTES,
+            streams: limits::STREAMS,
+            readers_per_stream: limits::READERS_PER_STREAM,
+        }
+    }
+}
 
 /// All streams of the gateway.
 #[derive(Debug)]
-pub struct Hub {}
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+/// What publishers share with the hub.
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    budget: Arc<Budget>,
+    streams: Mutex<HashMap<StreamName, Arc<Stream>>>,
+}
 
 impl Hub {
-    /// An empty hub.
+    /// An empty hub with the default settings and metrics of its own.
     pub fn new() -> Arc<Self> {
-        todo!()
+        Self::with_settings(Settings::default(), Metrics::new())
+    }
+
+    /// An empty hub.
+    pub fn with_settings(settings: Settings, metrics: Arc<Metrics>) -> Arc<Self> {
+        let budget = Budget::new(settings.rings_bytes);
+        let inner = Inner { settings, metrics, budget, streams: Mutex::default() };
+        Arc::new(Self { inner: Arc::new(inner) })
     }
 
     /// Declares a stream. The publisher's drop ends it and its readers.
     pub fn declare(&self, name: StreamName) -> Result<Publisher, CannotDeclare> {
-        let _ = name;
-        todo!()
+        let inner = &self.inner;
+        let mut streams = inner.streams();
+        let count = streams.len();
+        match streams.entry(name) {
+            Entry::Occupied(_) => Err(CannotDeclare::Taken),
+            Entry::Vacant(_) if count >= inner.settings.streams => Err(CannotDeclare::TooMany),
+            Entry::Vacant(vacant) => {
+                let name = vacant.key().clone();
+                let metrics = inner.metrics.hub.stream(name.as_str());
+                let stream = Stream::new(name, inner.settings, &inner.budget, metrics);
+                vacant.insert(Arc::clone(&stream));
+                Ok(Publisher { stream, inner: Arc::clone(inner) })
+            }
+        }
     }
 
     /// Attaches a reader to the permit's own stream: there is no other way in. Counts as demand at once;
     /// the tracks may not be known yet.
-    pub fn subscribe(&self, permit: Permit) -> Result<Subscription, NotPublished> {
-        let _ = permit;
-        todo!()
+    pub fn subscribe(&self, permit: Permit) -> Result<Subscription, CannotSubscribe> {
+        let stream = self.inner.streams().get(permit.stream()).map(Arc::clone);
+        let stream = stream.ok_or(CannotSubscribe::NotPublished)?;
+        if !stream.attach(self.inner.settings.readers_per_stream) {
+            return Err(CannotSubscribe::TooMany);
+        }
+        Ok(Subscription::new(stream, permit))
+    }
+}
+
+impl Inner {
+    fn streams(&self) -> MutexGuard<'_, HashMap<StreamName, Arc<Stream>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The one writer of a stream. Survives reconnects of the camera: numbering goes on.
 #[derive(Debug)]
-pub struct Publisher {}
+pub struct Publisher {
+    stream: Arc<Stream>,
+    inner: Arc<Inner>,
+}
 
 impl Publisher {
     /// Says which tracks the stream has, at first and after each (re)connect or change of parameters.
-    /// Incompatible tracks end the sessions of present readers.
+    /// Incompatible tracks end the sessions of present readers. Tracks whose id is not below
+    /// [`limits::TRACKS`] are left out. After a change of its parameters, a picture track goes on with its
+    /// next random access point.
     pub fn set_tracks(&self, tracks: Vec<Arc<Track>>) {
-        let _ = tracks;
-        todo!()
+        self.stream.set_tracks(tracks);
     }
 
-    /// Publishes a unit. Never waits.
+    /// Publishes a unit. Never waits. Pictures before the first random access point (of the stream, and
+    /// after [`Self::pause`]) are counted and dropped.
     pub fn push(&self, unit: AccessUnit) {
-        let _ = unit;
-        todo!()
+        self.stream.push(unit);
     }
 
-    /// The camera is away; readers stay, nothing is removed.
+    /// The camera is away; readers stay, and go on with the first random access point after its return.
+    /// New readers are not shown what was seen before.
     pub fn pause(&self) {
-        todo!()
+        self.stream.pause();
     }
 
     /// The number of readers, now and later: what on-demand cameras wait for.
     pub fn demand(&self) -> watch::Receiver<usize> {
-        todo!()
+        self.stream.demand()
     }
 }
 
-/// A reader's place in a stream.
-#[derive(Debug)]
-pub struct Subscription {}
-
-impl Subscription {
-    /// The tracks that the permit covers, as soon as they are known.
-    pub async fn tracks(&mut self) -> Result<Vec<Arc<Track>>, Interrupt> {
-        todo!()
-    }
-
-    /// SSRC, payload type and the RTP position (next sequence number and timestamp) each track would start at now.
-    pub fn position(&self, track: TrackId) -> Option<Position> {
-        let _ = track;
-        todo!()
-    }
-
-    /// Takes only these tracks from now on (those set up); the permit's kinds bound them anyway.
-    pub fn select(&mut self, tracks: &[TrackId]) {
-        let _ = tracks;
-        todo!()
-    }
-
-    /// Positions the reader at the newest random access point (PLAY, and PLAY after PAUSE).
-    pub fn start(&mut self) {
-        todo!()
-    }
-
-    /// The next unit of the selected tracks. Cancel-safe.
-    pub async fn next(&mut self) -> Result<Arc<Published>, Interrupt> {
-        todo!()
-    }
-
-    /// The permit it was made with.
-    pub fn permit(&self) -> &Permit {
-        todo!()
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let name = self.stream.name();
+        let mut streams = self.inner.streams();
+        streams.remove(name);
+        // Under the lock: the next publisher of this name makes labels of its own.
+        self.inner.metrics.hub.forget(name.as_str());
+        drop(streams);
+        self.stream.end(EndReason::Removed);
     }
 }
 
-/// Where a track of a reader starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Synchronisation source.
-    pub ssrc: u32,
-    /// RTP payload type.
-    pub payload_type: u8,
-    /// First sequence number it will be given.
-    pub seq: u16,
-    /// First RTP timestamp it will be given.
-    pub rtp_time: u32,
-}
-
-/// Why a reader got no unit.
+/// A reader cannot be attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Interrupt {
-    /// It was too far behind and now stands at the newest random access point.
-    #[error("reader fell behind; {skipped} units skipped")]
-    Lagged {
-        /// Units passed over.
-        skipped: u64,
-    },
-    /// The stream ended or changed its format.
-    #[error("{0}")]
-    Ended(EndReason),
-    /// The permit no longer holds.
-    #[error("permit revoked")]
-    Revoked,
+pub enum CannotSubscribe {
+    /// No such stream.
+    #[error("no such stream")]
+    NotPublished,
+    /// Over [`Settings::readers_per_stream`].
+    #[error("too many readers of this stream")]
+    TooMany,
 }
-
-/// Why a stream ended for its readers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EndReason {
-    /// Configuration took it away, or the gateway stops.
-    #[error("stream removed")]
-    Removed,
-    /// Codec, profile, size, bit depth, chroma or the list of tracks changed.
-    #[error("stream changed its format")]
-    FormatChanged,
-}
-
-/// No such stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no such stream")]
-pub struct NotPublished;
 
 /// The stream cannot be declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -151,7 +192,7 @@ pub enum CannotDeclare {
     /// Somebody publishes it already.
     #[error("stream is already published")]
     Taken,
-    /// Over [`crate::limits::STREAMS`].
-    #[error("more than {} streams", crate::limits::STREAMS)]
+    /// Over [`Settings::streams`].
+    #[error("too many streams")]
     TooMany,
 }

@@ -1,9 +1,13 @@
 //! Counters and gauges as typed fields, and their Prometheus text. Label sets are bounded: stream
 //! names, listener names, and the enums below; never a client's or camera's text.
 
+mod hub;
+
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
+
+pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 
 /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
 ///
@@ -11,14 +15,17 @@ use prometheus_client::registry::Registry;
 /// typed fields and `fn register(&mut Registry) -> Self`.
 #[derive(Debug)]
 pub struct Metrics {
+    /// Streams, rings and readers.
+    pub hub: HubMetrics,
     registry: Registry,
 }
 
 impl Metrics {
     /// Registers everything once.
     pub fn new() -> Arc<Self> {
-        let registry = Registry::with_prefix("camlock");
-        Arc::new(Self { registry })
+        let mut registry = Registry::with_prefix("camlock");
+        let hub = HubMetrics::register(&mut registry);
+        Arc::new(Self { hub, registry })
     }
 
     /// The Prometheus (OpenMetrics) text.

@@ -1,0 +1,169 @@
+//! A reader of a stream.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::cursor::Cursor;
+use super::stream::Stream;
+use crate::auth::Permit;
+use crate::media::{Published, Track, TrackId};
+
+/// A reader's place in a stream. The permit is looked at before each unit and watched while waiting.
+pub struct Subscription {
+    stream: Arc<Stream>,
+    permit: Permit,
+    cursor: Cursor,
+    changes: watch::Receiver<u64>,
+    /// Made once, so that waiting for a unit registers nothing anew. `None` once it returned.
+    revoked: Option<Revoked>,
+}
+
+type Revoked = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+/// Where a track of a reader starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Synchronisation source.
+    pub ssrc: u32,
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// First sequence number it will be given.
+    pub seq: u16,
+    /// First RTP timestamp it will be given.
+    pub rtp_time: u32,
+}
+
+/// Why a reader got no unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Interrupt {
+    /// It was too far behind and now stands at the newest random access point, or waits for the next if it
+    /// had that one.
+    #[error("reader fell behind; {skipped} units skipped")]
+    Lagged {
+        /// Units passed over, of all tracks.
+        skipped: u64,
+    },
+    /// The stream ended or changed its format.
+    #[error("{0}")]
+    Ended(EndReason),
+    /// The permit no longer holds.
+    #[error("permit revoked")]
+    Revoked,
+}
+
+/// Why a stream ended for its readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EndReason {
+    /// Configuration took it away, or the gateway stops.
+    #[error("stream removed")]
+    Removed,
+    /// Codec, profile, size, bit depth, chroma or the list of tracks changed.
+    #[error("stream changed its format")]
+    FormatChanged,
+}
+
+impl Subscription {
+    pub(super) fn new(stream: Arc<Stream>, permit: Permit) -> Self {
+        let watched = permit.clone();
+        Self {
+            cursor: stream.cursor(permit.kinds()),
+            changes: stream.changes(),
+            stream,
+            permit,
+            revoked: Some(Box::pin(async move { watched.revoked().await })),
+        }
+    }
+
+    /// The tracks that the permit covers, as soon as they are known. Cancel-safe.
+    pub async fn tracks(&mut self) -> Result<Vec<Arc<Track>>, Interrupt> {
+        loop {
+            self.check_permit()?;
+            self.changes.mark_unchanged();
+            let tracks = self.stream.tracks(&self.cursor, self.permit.kinds())?;
+            match tracks {
+                Some(tracks) => return Ok(tracks),
+                None => self.changed().await?,
+            }
+        }
+    }
+
+    /// SSRC, payload type and the RTP position (first sequence number and timestamp) that a track of this
+    /// reader has. Exact if its first unit is in the ring already, as after [`Self::start`] on a stream
+    /// that plays; else the next sequence number and the latest timestamp. `None` if it does not take
+    /// the track.
+    pub fn position(&self, track: TrackId) -> Option<Position> {
+        self.stream.position(&self.cursor, track)
+    }
+
+    /// Takes only these tracks from now on (those set up); the permit's kinds bound them anyway. All
+    /// permitted tracks if never called.
+    pub fn select(&mut self, tracks: &[TrackId]) {
+        self.cursor.select(tracks);
+    }
+
+    /// Positions the reader at the newest random access point (PLAY, and PLAY after PAUSE), or at the live
+    /// end if it takes sound alone. A reader that has had that random access point goes on where it was,
+    /// if the ring still has the place: no unit is ever given twice.
+    pub fn start(&mut self) {
+        self.stream.start(&mut self.cursor);
+    }
+
+    /// The next unit of the selected tracks. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Arc<Published>, Interrupt> {
+        loop {
+            self.check_permit()?;
+            self.changes.mark_unchanged();
+            match self.stream.poll(&mut self.cursor)? {
+                Some(published) => return Ok(published),
+                None => self.changed().await?,
+            }
+        }
+    }
+
+    /// The permit it was made with.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    fn check_permit(&self) -> Result<(), Interrupt> {
+        let holds = self.revoked.is_some() && self.permit.is_valid();
+        if holds { Ok(()) } else { Err(Interrupt::Revoked) }
+    }
+
+    /// Waits for anything new.
+    async fn changed(&mut self) -> Result<(), Interrupt> {
+        let Some(revoked) = &mut self.revoked else {
+            return Err(Interrupt::Revoked);
+        };
+        tokio::select! {
+            biased;
+            () = revoked => {
+                self.revoked = None;
+                Err(Interrupt::Revoked)
+            }
+            // The stream, and with it the sender, lives as long as this reader.
+            changed = self.changes.changed() => {
+                changed.map_err(|_| Interrupt::Ended(EndReason::Removed))
+            }
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.stream.detach();
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("stream", self.stream.name())
+            .field("permit", &self.permit)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}
