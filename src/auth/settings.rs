@@ -169,7 +169,9 @@ pub enum BadPasswordHash {
     #[error("not an argon2id hash (`$argon2id$v=19$...`); make one with `camlock hash-password`")]
     Form,
     /// Asks for too much memory or time.
-    #[error("the hash asks for more than {MEMORY_MAX_KIB} KiB or {PASSES_MAX} passes; make one with `camlock hash-password`")]
+    #[error(
+        "the hash asks for more than {MEMORY_MAX_KIB} KiB or {PASSES_MAX} passes; make one with `camlock hash-password`"
+    )]
     Cost,
 }
 

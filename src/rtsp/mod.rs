@@ -6,7 +6,9 @@
 mod headers;
 mod message;
 mod sdp;
+#[cfg(test)]
+mod tests;
 
 pub use headers::{RtpInfo, SessionHeader, Transport, TransportMode};
 pub use message::{Decoder, Headers, Item, Method, Request, Response, Violation, reason_phrase};
-pub use sdp::{DescribedTrack, MediaSection, SessionDescription, describe};
+pub use sdp::{BadDescription, DescribedTrack, MediaSection, SessionDescription, describe};
