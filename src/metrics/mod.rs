@@ -1,12 +1,14 @@
 //! Counters and gauges as typed fields, and their Prometheus text. Label sets are bounded: stream
 //! names, listener names, and the enums below; never a client's or camera's text.
 
+mod camera;
 mod hub;
 
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
+pub use camera::{CameraMetrics, CameraState, CameraStreamMetrics, UnitMetrics};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 
 /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
@@ -15,6 +17,8 @@ pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 /// typed fields and `fn register(&mut Registry) -> Self`.
 #[derive(Debug)]
 pub struct Metrics {
+    /// Cameras.
+    pub camera: CameraMetrics,
     /// Streams, rings and readers.
     pub hub: HubMetrics,
     registry: Registry,
@@ -24,8 +28,9 @@ impl Metrics {
     /// Registers everything once.
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::with_prefix("camlock");
+        let camera = CameraMetrics::register(&mut registry);
         let hub = HubMetrics::register(&mut registry);
-        Arc::new(Self { hub, registry })
+        Arc::new(Self { camera, hub, registry })
     }
 
     /// The Prometheus (OpenMetrics) text.
