@@ -327,7 +327,7 @@ mod tests {
         );
         let modes: Vec<_> = all.iter().map(|t| t.mode).collect();
         assert_eq!(modes, [TransportMode::Udp, TransportMode::Tcp]);
-        let many = vec!["RTP/AVP"; TRANSPORTS + 1].join(",");
+        let many = ["RTP/AVP"; TRANSPORTS + 1].join(",");
         assert_eq!(Transport::parse_all(&many).len(), TRANSPORTS);
         for nothing in ["", ";;;", "RTP", "RTP/", "RTP/AVP/SCTP", "\"", ",,,"] {
             assert_eq!(Transport::parse_all(nothing), [], "{nothing}");
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn rtp_info_is_bounded() {
-        let many = vec!["url=a;seq=1"; SDP_MEDIA + 1].join(",");
+        let many = ["url=a;seq=1"; SDP_MEDIA + 1].join(",");
         assert_eq!(RtpInfo::parse_all(&many).len(), SDP_MEDIA);
         let long = "u".repeat(RTSP_URI_BYTES);
         assert_eq!(RtpInfo::parse_all(&format!("url={long}")).len(), 1);
@@ -414,5 +414,44 @@ mod tests {
         let value = RtpInfo::encode_all(&entries);
         assert_eq!(value, "url=rtsp://h/a/trackID=0;seq=1;rtptime=4294967295,url=b");
         assert_eq!(RtpInfo::parse_all(&value), entries);
+    }
+
+    #[test]
+    fn any_text_is_read_without_a_panic() {
+        use proptest::prelude::*;
+        let words = prop::sample::select(vec![
+            "RTP/AVP",
+            "/TCP",
+            ";",
+            ",",
+            "=",
+            "\"",
+            "-",
+            "interleaved=",
+            "ssrc=",
+            "0x",
+            "mode=",
+            "url=",
+            "seq=",
+            "rtptime=",
+            "timeout=",
+            "7",
+            " ",
+            "\u{e4}",
+            "\0",
+            "a",
+        ]);
+        proptest!(|(words in prop::collection::vec(words, 0..30), text in "\\PC{0,20}")| {
+            let value = words.concat() + &text;
+            for transport in Transport::parse_all(&value) {
+                let again = Transport::parse_all(&transport.encode());
+                prop_assert_eq!(again, [transport]);
+            }
+            if let Some(session) = SessionHeader::parse(&value) {
+                prop_assert_eq!(SessionHeader::parse(&session.encode()), Some(session));
+            }
+            let info = RtpInfo::parse_all(&value);
+            prop_assert!(info.len() <= SDP_MEDIA && info.iter().all(|i| i.url.len() <= RTSP_URI_BYTES));
+        });
     }
 }

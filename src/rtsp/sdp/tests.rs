@@ -175,7 +175,7 @@ fn our_description_is_exact() {
     let lines = [
         "v=0",
         "o=- 7 9 IN IP4 0.0.0.0",
-        "s=-",
+        "s=Camlock",
         "c=IN IP4 0.0.0.0",
         "t=0 0",
         "a=control:*",

@@ -22,7 +22,7 @@ pub fn describe(session_id: u64, version: u64, tracks: &[DescribedTrack<'_>]) ->
     let mut out = format!(
         "v=0\r\n\
          o=- {session_id} {version} IN IP4 0.0.0.0\r\n\
-         s=-\r\n\
+         s=Camlock\r\n\
          c=IN IP4 0.0.0.0\r\n\
          t=0 0\r\n\
          a=control:*\r\n\
