@@ -4,6 +4,7 @@
 //! a camera's session.
 
 mod aac;
+mod bits;
 mod h264;
 mod h265;
 mod name;

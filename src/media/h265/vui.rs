@@ -1,0 +1,51 @@
+//! vui_parameters (H.265 E.2.1).
+
+use super::hrd;
+use crate::media::Fault;
+use crate::media::bits::BitReader;
+
+/// `aspect_ratio_idc` that is followed by a width and a height.
+const EXTENDED_SAR: u32 = 255;
+
+pub(super) fn parse(r: &mut BitReader<'_>, max_sub_layers_minus1: u32) -> Result<(), Fault> {
+    if r.flag()? && r.bits(8)? == EXTENDED_SAR {
+        r.skip(32)?; // sar_width, sar_height
+    }
+    if r.flag()? {
+        r.flag()?; // overscan_appropriate_flag
+    }
+    if r.flag()? {
+        r.skip(4)?; // video_format, video_full_range_flag
+        if r.flag()? {
+            r.skip(24)?; // colour_primaries, transfer_characteristics, matrix_coeffs
+        }
+    }
+    if r.flag()? {
+        r.ue_to(5, "chroma_sample_loc_type")?;
+        r.ue_to(5, "chroma_sample_loc_type")?;
+    }
+    r.skip(3)?; // neutral_chroma_indication, field_seq, frame_field_info_present
+    if r.flag()? {
+        for _ in 0..4 {
+            r.ue_to(crate::limits::PICTURE_SIDE, "def_disp_win_offset")?;
+        }
+    }
+    if r.flag()? {
+        r.skip(64)?; // vui_num_units_in_tick, vui_time_scale
+        if r.flag()? {
+            r.ue()?; // vui_num_ticks_poc_diff_one_minus1
+        }
+        if r.flag()? {
+            hrd::parse(r, max_sub_layers_minus1)?;
+        }
+    }
+    if r.flag()? {
+        r.skip(3)?; // tiles_fixed_structure, motion_vectors_over_pic_boundaries, restricted lists
+        r.ue_to(4095, "min_spatial_segmentation_idc")?;
+        r.ue_to(16, "max_bytes_per_pic_denom")?;
+        r.ue_to(16, "max_bits_per_min_cu_denom")?;
+        r.ue_to(16, "log2_max_mv_length_horizontal")?;
+        r.ue_to(16, "log2_max_mv_length_vertical")?;
+    }
+    Ok(())
+}
