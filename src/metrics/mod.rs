@@ -3,6 +3,7 @@
 
 mod camera;
 mod hub;
+mod rtsp_server;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use prometheus_client::registry::Registry;
 
 pub use camera::{CameraMetrics, CameraState, CameraStreamMetrics, UnitMetrics};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
+pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
 
 /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
 ///
@@ -21,6 +23,8 @@ pub struct Metrics {
     pub camera: CameraMetrics,
     /// Streams, rings and readers.
     pub hub: HubMetrics,
+    /// RTSP server.
+    pub rtsp_server: RtspServerMetrics,
     registry: Registry,
 }
 
@@ -30,7 +34,8 @@ impl Metrics {
         let mut registry = Registry::with_prefix("camlock");
         let camera = CameraMetrics::register(&mut registry);
         let hub = HubMetrics::register(&mut registry);
-        Arc::new(Self { camera, hub, registry })
+        let rtsp_server = RtspServerMetrics::register(&mut registry);
+        Arc::new(Self { camera, hub, rtsp_server, registry })
     }
 
     /// The Prometheus (OpenMetrics) text.
