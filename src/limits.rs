@@ -179,6 +179,12 @@ pub const WRITE_STALL: Duration = Duration::from_secs(10);
 pub const CLIENT_SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests a second of one client connection.
 pub const REQUESTS_PER_SECOND: u32 = 50;
+/// Items a second of one client connection that are no requests: receiver reports, blank lines, answers.
+pub const CLIENT_STRAYS_PER_SECOND: u32 = 200;
+/// Chunks queued for one client before its next request is looked at.
+pub const CLIENT_QUEUE: usize = 8;
+/// Received bytes of one client that wait to be looked at: one whole message and a read.
+pub const CLIENT_BUFFER_BYTES: usize = RTSP_HEAD_BYTES + RTSP_BODY_BYTES + 4096;
 /// RTSP sessions of one client connection.
 pub const SESSIONS_PER_CONNECTION: usize = 4;
 /// Sender reports are never further apart.

@@ -20,6 +20,12 @@ impl Principal {
         Self { account, ends }
     }
 
+    /// A principal for tests of modules above: no authenticator knows it.
+    #[cfg(test)]
+    pub(crate) fn for_test(name: &str) -> Arc<Self> {
+        Arc::new(Self::new(Arc::new(Account::for_test(name)), None))
+    }
+
     /// The account's name.
     pub fn name(&self) -> &str {
         self.account.name()
