@@ -1,0 +1,95 @@
+//! What a request waits for, outside the connection's loop: a login, a subscription.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use crate::auth::{ConnectionLogin, Presented, Principal};
+use crate::hub::{CannotSubscribe, Interrupt, Subscription};
+use crate::rtsp_server::Server;
+use crate::rtsp_server::machine::{Arrived, Offered, Open, Refusal, Refused};
+
+/// At most one runs for a connection; its drop ends it.
+pub(super) type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// What came of it.
+pub(super) enum Done {
+    Login(Box<ConnectionLogin>, Arrived, Result<Arc<Principal>, Refusal>),
+    Open(Open, Result<Opened, Refused>),
+}
+
+/// A subscription whose tracks are known.
+pub(super) struct Opened {
+    pub(super) subscription: Subscription,
+    pub(super) offered: Vec<Offered>,
+}
+
+/// Asks who sends the request.
+pub(super) fn login(server: Arc<Server>, mut login: Box<ConnectionLogin>, arrived: Arrived) -> Job {
+    Box::pin(async move {
+        let request = arrived.request();
+        let presented = Presented {
+            method: &request.method_text,
+            uri: &request.uri,
+            authorization: request.headers.get("Authorization"),
+        };
+        let who = match server.authenticator.authenticate(&mut login, presented).await {
+            Ok(principal) => Ok(principal),
+            Err(denial) => {
+                let challenges = server.authenticator.challenges(&mut login, denial);
+                Err(Refusal { denial, challenges })
+            }
+        };
+        Done::Login(login, arrived, who)
+    })
+}
+
+/// Asks for a permit and a subscription, and waits for its tracks. `kept` is the one that a DESCRIBE left.
+pub(super) fn open(server: Arc<Server>, open: Open, kept: Option<Subscription>) -> Job {
+    Box::pin(async move {
+        let outcome = opened(&server, &open, kept).await;
+        Done::Open(open, outcome)
+    })
+}
+
+async fn opened(
+    server: &Server,
+    open: &Open,
+    kept: Option<Subscription>,
+) -> Result<Opened, Refused> {
+    let permit = server
+        .authenticator
+        .permit(open.principal(), open.stream())
+        .map_err(|_| Refused::NoStream)?;
+    let kept = kept.filter(|kept| {
+        let old = kept.permit();
+        old.is_valid()
+            && old.stream() == permit.stream()
+            && old.kinds() == permit.kinds()
+            && *old.principal() == *permit.principal()
+    });
+    let mut subscription = match kept {
+        Some(kept) => kept,
+        None => server.hub.subscribe(permit).map_err(|cannot| match cannot {
+            CannotSubscribe::NotPublished => Refused::NoStream,
+            CannotSubscribe::TooMany => Refused::Full,
+        })?,
+    };
+    let tracks = match timeout(server.settings.describe_wait, subscription.tracks()).await {
+        Ok(Ok(tracks)) => tracks,
+        Ok(Err(Interrupt::Revoked)) => return Err(Refused::NoStream),
+        Ok(Err(Interrupt::Lagged { .. } | Interrupt::Ended(_))) | Err(_) => {
+            return Err(Refused::NotReady);
+        }
+    };
+    let offered = tracks
+        .into_iter()
+        .map(|track| {
+            let ssrc = subscription.position(track.id).map(|position| position.ssrc);
+            Offered { track, ssrc }
+        })
+        .collect();
+    Ok(Opened { subscription, offered })
+}

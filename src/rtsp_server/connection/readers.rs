@@ -1,0 +1,201 @@
+//! The subscriptions of one connection's sessions, and how their units become chunks.
+
+use std::fmt;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::auth::Permit;
+use crate::hub::{Interrupt, Subscription};
+use crate::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
+use crate::media::{Published, TrackId};
+use crate::metrics::{RtspReader, RtspSession};
+use crate::rtp;
+use crate::rtsp_server::machine::{Channels, SessionId};
+
+/// A report goes before the first unit that comes this long after the last one: with a unit a second,
+/// reports are never further apart than [`SENDER_REPORT`].
+const REPORT_AFTER: Duration = SENDER_REPORT.saturating_sub(Duration::from_secs(1));
+
+/// One place for each session that a connection may have.
+#[derive(Debug, Default)]
+pub(super) struct Readers([Option<Live>; SESSIONS_PER_CONNECTION]);
+
+/// A session with its subscription.
+struct Live {
+    id: SessionId,
+    subscription: Subscription,
+    revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pace: Pace,
+    _counted: RtspSession,
+}
+
+#[derive(Debug)]
+enum Pace {
+    Paused,
+    Playing(Playing),
+}
+
+#[derive(Debug)]
+struct Playing {
+    channels: Vec<Channels>,
+    /// When each track was last reported.
+    reported: Vec<(TrackId, Instant)>,
+    meter: RtspReader,
+}
+
+/// What the connection can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// Units.
+    Media,
+    /// Only the news that a permit is gone: something waits to be written.
+    Revocation,
+}
+
+/// The chunks of one unit, in order.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    /// A sender report, if one is due.
+    pub(super) report: Option<Bytes>,
+    /// The unit: the shared form, unless the client asked for unusual channels.
+    pub(super) unit: Bytes,
+}
+
+impl Readers {
+    /// Gives a session its subscription. There is a place: the machine holds sessions to the same limit.
+    pub(super) fn attach(
+        &mut self,
+        id: SessionId,
+        subscription: Subscription,
+        counted: RtspSession,
+    ) {
+        if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
+            let revoked = Box::pin(revoked(subscription.permit().clone()));
+            *place =
+                Some(Live { id, subscription, revoked, pace: Pace::Paused, _counted: counted });
+        }
+    }
+
+    pub(super) fn subscription(&mut self, id: SessionId) -> Option<&mut Subscription> {
+        self.find(id).map(|live| &mut live.subscription)
+    }
+
+    pub(super) fn start(&mut self, id: SessionId, channels: Vec<Channels>, meter: RtspReader) {
+        if let Some(live) = self.find(id) {
+            live.pace = Pace::Playing(Playing { channels, reported: Vec::new(), meter });
+        }
+    }
+
+    pub(super) fn stop(&mut self, id: SessionId) {
+        if let Some(live) = self.find(id) {
+            live.pace = Pace::Paused;
+        }
+    }
+
+    pub(super) fn end(&mut self, id: SessionId) {
+        for place in &mut self.0 {
+            if place.as_ref().is_some_and(|live| live.id == id) {
+                *place = None;
+            }
+        }
+    }
+
+    /// The next unit of any session that plays, if media is wanted; or that a permit no longer holds, or
+    /// a stream ended. Cancel-safe.
+    pub(super) async fn next(&mut self, take: Take) -> Result<Chunks, Interrupt> {
+        let [a, b, c, d] = &mut self.0;
+        tokio::select! {
+            next = next_of(a, take) => next,
+            next = next_of(b, take) => next,
+            next = next_of(c, take) => next,
+            next = next_of(d, take) => next,
+        }
+    }
+
+    fn find(&mut self, id: SessionId) -> Option<&mut Live> {
+        self.0.iter_mut().flatten().find(|live| live.id == id)
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live")
+            .field("id", &self.id)
+            .field("subscription", &self.subscription)
+            .field("pace", &self.pace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Playing {
+    fn chunks(&mut self, published: &Published, cname: &str, now: Instant) -> Option<Chunks> {
+        let track = published.unit.track.id;
+        let channels = *self.channels.iter().find(|channels| channels.track == track)?;
+        let form = rtp::interleaved(published);
+        let is_usual = track.0.checked_mul(2) == Some(channels.rtp);
+        let unit = if is_usual { form } else { rtp::on_channel(&form, channels.rtp) };
+        let report = self
+            .is_report_due(track, now)
+            .then(|| rtp::sender_report(published, channels.rtcp, cname));
+        self.meter.sent(unit.len());
+        Some(Chunks { report, unit })
+    }
+
+    fn is_report_due(&mut self, track: TrackId, now: Instant) -> bool {
+        match self.reported.iter_mut().find(|(reported, _)| *reported == track) {
+            Some((_, at)) if now.saturating_duration_since(*at) < REPORT_AFTER => false,
+            Some((_, at)) => {
+                *at = now;
+                true
+            }
+            None => {
+                self.reported.push((track, now));
+                true
+            }
+        }
+    }
+}
+
+async fn revoked(permit: Permit) {
+    permit.revoked().await;
+}
+
+async fn next_of(place: &mut Option<Live>, take: Take) -> Result<Chunks, Interrupt> {
+    let Some(Live { subscription, revoked, pace, .. }) = place else {
+        return pending().await;
+    };
+    tokio::select! {
+        biased;
+        () = revoked => Err(Interrupt::Revoked),
+        next = next_unit(subscription, pace, take) => next,
+    }
+}
+
+async fn next_unit(
+    subscription: &mut Subscription,
+    pace: &mut Pace,
+    take: Take,
+) -> Result<Chunks, Interrupt> {
+    let (Pace::Playing(playing), Take::Media) = (pace, take) else {
+        return pending().await;
+    };
+    loop {
+        let published: Arc<Published> = match subscription.next().await {
+            Ok(published) => published,
+            Err(Interrupt::Lagged { skipped }) => {
+                playing.meter.lagged(skipped);
+                continue;
+            }
+            Err(end @ (Interrupt::Ended(_) | Interrupt::Revoked)) => return Err(end),
+        };
+        let cname = subscription.permit().stream().as_str();
+        if let Some(chunks) = playing.chunks(&published, cname, Instant::now()) {
+            return Ok(chunks);
+        }
+    }
+}
