@@ -60,6 +60,12 @@ pub const UNITS_PER_SECOND: u32 = 400;
 /// Bytes forwarded to the depacketiser on a connection since a track last gave an access unit.
 /// Bounds the depacketiser's ring at the next power of two (8 MiB).
 pub const UNACKNOWLEDGED_BYTES: usize = 7 * 1024 * 1024;
+/// Packets, likewise. With one lost packet between any two, 16 bits still count the losses of a unit.
+pub const UNACKNOWLEDGED_PACKETS: usize = ACCESS_UNIT_PACKETS;
+/// NAL units, likewise.
+pub const UNACKNOWLEDGED_NALS: usize = 16 * ACCESS_UNIT_NALS;
+/// Access units of a track at once: what a network stall of 3 s holds back.
+pub const UNITS_BURST: u32 = 3 * UNITS_PER_SECOND;
 /// Bytes a second after PLAY that are not media: blank lines, stray answers, requests, RTCP,
 /// channels never set up.
 pub const OVERHEAD_BYTES_PER_SECOND: usize = 64 * 1024;
@@ -69,6 +75,8 @@ pub const RTCP_PER_SECOND: u32 = 10;
 pub const CAMERA_BYTES_PER_SECOND: usize = 25_000_000;
 /// Least bytes a second of a camera that plays.
 pub const CAMERA_FLOOR_BYTES_PER_SECOND: usize = 1024;
+/// The time over which that is judged: a still picture in low light sends little between key frames.
+pub const CAMERA_FLOOR_WINDOW: Duration = Duration::from_secs(30);
 /// Interleaved data held between PLAY and its answer.
 pub const EARLY_MEDIA_BYTES: usize = 256 * 1024;
 /// Packets that break the RTP rules before the session ends.
@@ -77,6 +85,12 @@ pub const STRIKES: u32 = 100;
 pub const DOOR_HEAD_BYTES: usize = 1024;
 /// Time for the token on the loopback door.
 pub const DOOR_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time for the depacketiser to come to the loopback door.
+pub const DOOR_OPEN: Duration = Duration::from_secs(3);
+/// Send buffer of the loopback door in the kernel. Its bytes count as passed on.
+pub const DOOR_SEND_BUFFER: usize = 256 * 1024;
+/// One write to the depacketiser.
+pub const DOOR_WRITE: Duration = Duration::from_secs(5);
 /// Connections on one loopback door whose token is being read at once.
 pub const DOOR_PENDING: usize = 8;
 

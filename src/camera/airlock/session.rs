@@ -1,10 +1,21 @@
-//! The task between camera and depacketiser.
+//! The task between camera and depacketiser, and what its owner holds.
 
+use std::future::Future;
+use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Sleep, timeout};
+
+use super::door::Door;
+use super::rewrite::{Next, Rewriter, Totals};
+use super::{Counts, EndReason, LoginMemory, OpenedTrack};
 use crate::limits;
-
-use super::{Counts, EndReason, LoginMemory};
 
 /// How a session ended, and what it leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,49 +31,99 @@ pub struct Report {
 /// The owner of a session's task. Dropping it ends the session; TEARDOWN goes out within
 /// [`limits::CAMERA_TEARDOWN`].
 #[derive(Debug)]
-pub struct Running {}
+pub struct Running {
+    task: JoinHandle<EndReason>,
+    /// Dropped to stop the task, which then still says goodbye: that is why it is not aborted.
+    stop: Option<oneshot::Sender<()>>,
+    shared: Arc<Shared>,
+    ended: Option<EndReason>,
+}
 
 impl Running {
+    /// Starts the task: lets the depacketiser in, then stands between the two.
+    pub(super) fn start<S, R, F>(
+        camera: S,
+        redial: R,
+        door: Door,
+        rewriter: Rewriter,
+        shared: Arc<Shared>,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        R: FnOnce() -> F + Send + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        let (stop, stopped) = oneshot::channel();
+        let between = Between {
+            camera,
+            redial: Some(redial),
+            rewriter,
+            from_camera: BytesMut::with_capacity(READ_BLOCK),
+            from_consumer: BytesMut::new(),
+            shared: Arc::clone(&shared),
+        };
+        let task = tokio::spawn(between.run(door, stopped));
+        Self { task, stop: Some(stop), shared, ended: None }
+    }
+
     /// Waits for the end of the session, TEARDOWN included. Cancel-safe.
     pub async fn ended(&mut self) -> Report {
-        todo!()
+        let reason = match self.ended {
+            Some(reason) => reason,
+            None => (&mut self.task).await.unwrap_or(EndReason::Panicked),
+        };
+        self.ended = Some(reason);
+        Report { reason, memory: self.memory(), counts: self.counts() }
     }
 
     /// Ends the session and waits for it.
-    pub async fn stop(self) -> Report {
-        todo!()
+    pub async fn stop(mut self) -> Report {
+        self.stop = None;
+        self.ended().await
     }
 
-    /// What passed and what was dropped so far (at most a quarter second old).
+    /// What passed and what was dropped so far.
     pub fn counts(&self) -> Counts {
-        todo!()
+        self.shared.status().counts
     }
 
     /// What to pass into the next [`super::open`].
     pub fn memory(&self) -> LoginMemory {
-        todo!()
+        self.shared.status().memory
     }
 }
 
-/// What the consumer tells the task.
+/// What the task, the consumer and the owner share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     acknowledged: [AtomicU64; limits::TRACKS],
     verdict: AtomicU8,
+    presented: OnceLock<Vec<OpenedTrack>>,
+    status: Mutex<Status>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Status {
+    counts: Counts,
+    memory: LoginMemory,
 }
 
 /// How the depacketiser ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It saw the end of the stream.
-    Ended = 1,
+    /// It saw the end of the stream, or was dropped.
+    Ended,
     /// It refused the media.
-    Refused = 2,
+    Refused,
     /// It panicked.
-    Panicked = 3,
+    Panicked,
 }
 
 impl Shared {
+    pub(super) fn new(memory: LoginMemory) -> Self {
+        Self { status: Mutex::new(Status { memory, ..Status::default() }), ..Self::default() }
+    }
+
     pub(super) fn acknowledge(&self, stream: usize) {
         if let Some(count) = self.acknowledged.get(stream) {
             count.fetch_add(1, Ordering::Relaxed);
@@ -70,6 +131,195 @@ impl Shared {
     }
 
     pub(super) fn judge(&self, verdict: Verdict) {
-        self.verdict.store(verdict as u8, Ordering::Release);
+        let number = match verdict {
+            Verdict::Ended => 0,
+            Verdict::Refused => 1,
+            Verdict::Panicked => 2,
+        };
+        self.verdict.store(number, Ordering::Release);
     }
+
+    /// The tracks presented to the depacketiser, once the camera described them.
+    pub(super) fn presented(&self) -> &[OpenedTrack] {
+        self.presented.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Why the depacketiser hung up.
+    fn hung_up(&self) -> EndReason {
+        match self.verdict.load(Ordering::Acquire) {
+            0 => EndReason::Stopped,
+            1 => EndReason::Depacketiser,
+            _ => EndReason::Panicked,
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        self.acknowledged.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    fn status(&self) -> Status {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task's state.
+struct Between<S, R> {
+    camera: S,
+    redial: Option<R>,
+    rewriter: Rewriter,
+    from_camera: BytesMut,
+    from_consumer: BytesMut,
+    shared: Arc<Shared>,
+}
+
+/// Room for reads from the camera: the largest item that can be incomplete, and then some.
+const READ_BLOCK: usize = 256 * 1024;
+/// Least room for one read.
+const READ_LEAST: usize = 64 * 1024;
+
+impl<S, R, F> Between<S, R>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    R: FnOnce() -> F,
+    F: Future<Output = io::Result<S>>,
+{
+    async fn run(mut self, door: Door, mut stop: oneshot::Receiver<()>) -> EndReason {
+        let reason = tokio::select! {
+            guest = door.admit() => match guest {
+                Ok(guest) => {
+                    self.rewriter.intruders(guest.intruders);
+                    self.from_consumer = guest.bytes;
+                    self.stand(guest.stream, &mut stop).await
+                }
+                Err(_) => EndReason::Door,
+            },
+            _ = &mut stop => EndReason::Stopped,
+        };
+        self.publish();
+        // A slow goodbye is no reason to stay, nor is a failed one.
+        let _ = timeout(limits::CAMERA_TEARDOWN, self.say_goodbye()).await;
+        reason
+    }
+
+    /// Stands between the two until the session ends. The consumer's socket closes with it.
+    async fn stand(&mut self, mut consumer: TcpStream, stop: &mut oneshot::Receiver<()>) -> EndReason {
+        tokio::select! {
+            reason = self.pass(&mut consumer) => match reason {
+                Ok(never) => match never {},
+                Err(reason) => reason,
+            },
+            _ = stop => EndReason::Stopped,
+        }
+    }
+
+    async fn pass(&mut self, consumer: &mut TcpStream) -> Result<std::convert::Infallible, EndReason> {
+        let timer = tokio::time::sleep_until(Instant::now());
+        tokio::pin!(timer);
+        self.rewriter.consumer_bytes(&mut self.from_consumer, now())?;
+        loop {
+            self.flush(consumer).await?;
+            wind(timer.as_mut(), self.rewriter.deadline());
+            self.from_camera.reserve(READ_LEAST);
+            tokio::select! {
+                read = self.camera.read_buf(&mut self.from_camera) => {
+                    self.rewriter.acknowledge(&self.shared.totals(), now());
+                    let next = match read {
+                        Ok(0) => self.rewriter.camera_closed()?,
+                        Ok(fresh) => {
+                            self.rewriter.camera_bytes(&mut self.from_camera, fresh, now())?
+                        }
+                        Err(_) => match self.rewriter.camera_closed() {
+                            Ok(next) => next,
+                            Err(_) => return Err(EndReason::CameraLost),
+                        },
+                    };
+                    match next {
+                        Next::GoOn => {}
+                        Next::Redial => self.dial_again().await?,
+                    }
+                }
+                read = consumer.read_buf(&mut self.from_consumer) => match read {
+                    Ok(0) | Err(_) => return Err(self.shared.hung_up()),
+                    Ok(_) => self.rewriter.consumer_bytes(&mut self.from_consumer, now())?,
+                },
+                () = timer.as_mut() => {
+                    self.rewriter.acknowledge(&self.shared.totals(), now());
+                    self.rewriter.on_time(now())?;
+                    self.publish();
+                    // Wound again at once: a timer that fired stays ready.
+                    let next = self.rewriter.deadline().map_or_else(far, Instant::from_std);
+                    timer.as_mut().reset(next);
+                }
+            }
+        }
+    }
+
+    async fn flush(&mut self, consumer: &mut TcpStream) -> Result<(), EndReason> {
+        let for_camera = self.rewriter.take_for_camera();
+        if !for_camera.is_empty() {
+            match timeout(limits::CAMERA_ANSWER, self.camera.write_all(&for_camera)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(EndReason::CameraLost),
+                Err(_) => return Err(EndReason::CameraNotReading),
+            }
+        }
+        if self.shared.presented.get().is_none() {
+            let presented = self.rewriter.presented();
+            if !presented.is_empty() {
+                self.shared.presented.get_or_init(|| presented);
+            }
+        }
+        let for_consumer = self.rewriter.for_consumer();
+        if for_consumer.is_empty() {
+            return Ok(());
+        }
+        match timeout(limits::DOOR_WRITE, consumer.write_all_buf(for_consumer)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(self.shared.hung_up()),
+            Err(_) => Err(EndReason::ConsumerStalled),
+        }
+    }
+
+    async fn dial_again(&mut self) -> Result<(), EndReason> {
+        let redial = self.redial.take().ok_or(EndReason::RedialFailed)?;
+        let camera = timeout(limits::CAMERA_CONNECT, redial()).await;
+        self.camera = camera.ok().and_then(Result::ok).ok_or(EndReason::RedialFailed)?;
+        self.from_camera.clear();
+        self.rewriter.redialled(now());
+        Ok(())
+    }
+
+    /// TEARDOWN, and its answer, so that the camera's session slot is free before the socket closes.
+    async fn say_goodbye(&mut self) -> io::Result<()> {
+        let Some((bytes, cseq)) = self.rewriter.teardown() else { return Ok(()) };
+        self.camera.write_all(&bytes).await?;
+        while !self.rewriter.is_farewell(&mut self.from_camera, cseq) {
+            self.from_camera.reserve(READ_LEAST);
+            if self.camera.read_buf(&mut self.from_camera).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        let status = Status { counts: self.rewriter.counts(), memory: self.rewriter.memory() };
+        *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+}
+
+/// Sets the timer earlier if need be. Later is left to its firing: most reads move a deadline back.
+fn wind(timer: std::pin::Pin<&mut Sleep>, deadline: Option<std::time::Instant>) {
+    let deadline = deadline.map_or_else(far, Instant::from_std);
+    if timer.is_elapsed() || deadline < timer.deadline() {
+        timer.reset(deadline);
+    }
+}
+
+fn far() -> Instant {
+    Instant::now() + limits::SESSION_TIMEOUT_MAX
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }

@@ -1,0 +1,246 @@
+//! The camera's session description: which tracks we take, their URLs, and the description written anew.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use url::Url;
+
+use super::track::payload_type;
+use crate::camera::airlock::{EndReason, Encoding};
+use crate::limits;
+use crate::media::Kinds;
+use crate::rtsp::{MediaSection, Response, SessionDescription};
+
+/// What a DESCRIBE answer says, as far as we take it.
+#[derive(Debug)]
+pub(super) struct Described {
+    /// Base of relative URLs.
+    pub(super) base: Url,
+    /// URL of PLAY, keep-alives and TEARDOWN.
+    pub(super) aggregate: String,
+    /// Tracks presented to the depacketiser, in its order.
+    pub(super) media: Vec<Media>,
+    /// Sections left out.
+    pub(super) dropped: usize,
+}
+
+/// A track presented to the depacketiser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Media {
+    /// Place in the camera's description.
+    pub(super) section: usize,
+    pub(super) encoding: Encoding,
+    pub(super) clock_rate: u32,
+    pub(super) channels: Option<u8>,
+    /// Request-URI of its SETUP.
+    pub(super) url: String,
+    format: Vec<(&'static str, String)>,
+    frame_rate_milli: Option<u32>,
+}
+
+impl Described {
+    pub(super) fn read(request: &Url, response: &Response, kinds: Kinds) -> Result<Self, EndReason> {
+        let description =
+            SessionDescription::parse(&response.body).map_err(|_| EndReason::Description)?;
+        let base = base(request, response);
+        let aggregate = match &description.control {
+            Some(control) => join(&base, control).ok_or(EndReason::NoUsableMedia)?,
+            None => request.as_str().to_owned(),
+        };
+        let media: Vec<_> = (0..)
+            .zip(&description.media)
+            .filter_map(|(index, section)| Media::read(index, section, &base, &aggregate))
+            .filter(|media| kinds.contains(media.encoding.kind()))
+            .take(limits::TRACKS)
+            .collect();
+        if media.is_empty() {
+            return Err(EndReason::NoUsableMedia);
+        }
+        let dropped = description.media.len().saturating_sub(media.len());
+        Ok(Self { base, aggregate, media, dropped })
+    }
+
+    /// The description for the depacketiser: no string of the camera, only numbers and codec
+    /// configuration that was decoded and coded again.
+    pub(super) fn write(&self) -> String {
+        let mut text = String::from(
+            "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n",
+        );
+        for (index, media) in (0_u8..).zip(&self.media) {
+            // Writing into a String does not fail.
+            let _ = media.write(index, &mut text);
+        }
+        text
+    }
+}
+
+impl Media {
+    fn read(index: usize, section: &MediaSection, base: &Url, aggregate: &str) -> Option<Self> {
+        let plain_rtp = section.protocol.starts_with("RTP/") || section.protocol.contains("/RTP/");
+        if !plain_rtp || section.protocol.contains("SAVP") || section.payload_type.is_none() {
+            return None;
+        }
+        let clock_rate = section.clock_rate?;
+        let encoding = encoding(section, clock_rate)?;
+        let format = match encoding {
+            Encoding::H264 => h264_format(section),
+            Encoding::H265 => h265_format(section)?,
+            Encoding::Aac => aac_format(section)?,
+            Encoding::Pcma | Encoding::Pcmu => Vec::new(),
+        };
+        let url = match &section.control {
+            Some(control) => join(base, control)?,
+            None => aggregate.to_owned(),
+        };
+        Some(Self {
+            section: index,
+            encoding,
+            clock_rate,
+            channels: section.channels.filter(|n| *n > 0),
+            url,
+            format,
+            frame_rate_milli: section.frame_rate_milli,
+        })
+    }
+
+    fn write(&self, index: u8, text: &mut String) -> std::fmt::Result {
+        let (media, name) = match self.encoding {
+            Encoding::H264 => ("video", "H264"),
+            Encoding::H265 => ("video", "H265"),
+            Encoding::Aac => ("audio", "mpeg4-generic"),
+            Encoding::Pcma => ("audio", "PCMA"),
+            Encoding::Pcmu => ("audio", "PCMU"),
+        };
+        let payload_type = payload_type(index);
+        write!(text, "m={media} 0 RTP/AVP {payload_type}\r\n")?;
+        write!(text, "a=rtpmap:{payload_type} {name}/{}", self.clock_rate)?;
+        if let Some(channels) = self.channels.filter(|_| media == "audio") {
+            write!(text, "/{channels}")?;
+        }
+        text.push_str("\r\n");
+        let mut separator = format!("a=fmtp:{payload_type} ");
+        for (key, value) in &self.format {
+            write!(text, "{separator}{key}={value}")?;
+            separator = ";".to_owned();
+        }
+        if !self.format.is_empty() {
+            text.push_str("\r\n");
+        }
+        if let Some(rate) = self.frame_rate_milli {
+            write!(text, "a=framerate:{}.{:03}\r\n", rate.wrapping_div(1000), rate.wrapping_rem(1000))?;
+        }
+        write!(text, "a=control:{index}\r\n")
+    }
+}
+
+/// The codings we take. A camera that wants to receive sound (a backchannel) is not asked for any.
+fn encoding(section: &MediaSection, clock_rate: u32) -> Option<Encoding> {
+    let name = section.encoding.as_deref()?.to_ascii_uppercase();
+    match (section.media.as_str(), name.as_str()) {
+        ("video", "H264") if clock_rate == 90_000 => Some(Encoding::H264),
+        ("video", "H265") if clock_rate == 90_000 => Some(Encoding::H265),
+        ("audio", _) if section.receives || !(8_000..=96_000).contains(&clock_rate) => None,
+        ("audio", "MPEG4-GENERIC") => Some(Encoding::Aac),
+        ("audio", "PCMA") => Some(Encoding::Pcma),
+        ("audio", "PCMU") => Some(Encoding::Pcmu),
+        _ => None,
+    }
+}
+
+/// Packetization mode and parameter sets. What cannot be read is left out: cameras repeat it in band.
+fn h264_format(section: &MediaSection) -> Vec<(&'static str, String)> {
+    let mode = value(section, "packetization-mode").filter(|mode| matches!(*mode, "0" | "1"));
+    let sets = value(section, "sprop-parameter-sets").and_then(|sets| {
+        let sets: Option<Vec<_>> = sets.split(',').filter(|set| !set.is_empty()).map(set).collect();
+        sets.filter(|sets| !sets.is_empty() && sets.len() <= 8).map(|sets| sets.join(","))
+    });
+    let mode = mode.map(|mode| ("packetization-mode", mode.to_owned()));
+    mode.into_iter().chain(sets.map(|sets| ("sprop-parameter-sets", sets))).collect()
+}
+
+/// Parameter sets. Only single-session transmission is known to the depacketiser.
+fn h265_format(section: &MediaSection) -> Option<Vec<(&'static str, String)>> {
+    if value(section, "tx-mode").is_some_and(|mode| mode != "SRST") {
+        return None;
+    }
+    let keys = ["sprop-vps", "sprop-sps", "sprop-pps"];
+    let sets = keys.into_iter().filter_map(|key| Some((key, set(value(section, key)?)?)));
+    Some(sets.collect())
+}
+
+/// Mode AAC-hbr with its usual lengths; nothing else has a depacketiser.
+fn aac_format(section: &MediaSection) -> Option<Vec<(&'static str, String)>> {
+    let is = |key: &str, wanted: &str| value(section, key).is_some_and(|v| v.eq_ignore_ascii_case(wanted));
+    let known = is("mode", "AAC-hbr")
+        && is("sizelength", "13")
+        && is("indexlength", "3")
+        && is("indexdeltalength", "3");
+    let config = value(section, "config")?;
+    let hex = config.len() <= 64 && config.bytes().all(|b| b.is_ascii_hexdigit());
+    (known && hex && config.len() & 1 == 0).then(|| {
+        vec![
+            ("mode", "AAC-hbr".to_owned()),
+            ("sizelength", "13".to_owned()),
+            ("indexlength", "3".to_owned()),
+            ("indexdeltalength", "3".to_owned()),
+            ("config", config.to_ascii_lowercase()),
+        ]
+    })
+}
+
+fn value<'a>(section: &'a MediaSection, key: &str) -> Option<&'a str> {
+    section.format.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value.trim())
+}
+
+/// A parameter set, decoded and coded again.
+fn set(text: &str) -> Option<String> {
+    let tolerant = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    let bytes = GeneralPurpose::new(&STANDARD, tolerant).decode(text.trim()).ok()?;
+    if bytes.is_empty() || bytes.len() > limits::PARAMETER_SET_BYTES {
+        return None;
+    }
+    Some(base64::engine::general_purpose::STANDARD.encode(bytes))
+}
+
+/// RFC 2326 C.1.1, with the scheme some cameras forget. What cannot be read is as if absent.
+fn base(request: &Url, response: &Response) -> Url {
+    let header = response.headers.get("Content-Base").or_else(|| response.headers.get("Content-Location"));
+    header
+        .filter(|text| printable(text))
+        .and_then(|text| {
+            let absolute = Url::parse(text).ok().filter(|url| url.scheme() == "rtsp");
+            absolute.or_else(|| Url::parse(&format!("rtsp://{text}")).ok())
+        })
+        .unwrap_or_else(|| request.clone())
+}
+
+/// Joins as cameras expect: by string, with query strings staying in the middle. The result is opaque
+/// text for the camera's own socket; the host in it is never dialled.
+pub(super) fn join(base: &Url, control: &str) -> Option<String> {
+    if !printable(control) {
+        return None;
+    }
+    if control == "*" {
+        return Some(base.as_str().to_owned());
+    }
+    let absolute = control.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("rtsp://"));
+    let joined = if absolute {
+        Url::parse(control)
+    } else {
+        let slash = if base.as_str().ends_with('/') { "" } else { "/" };
+        Url::parse(&format!("{base}{slash}{control}"))
+    };
+    let joined = String::from(joined.ok()?);
+    printable(&joined).then_some(joined)
+}
+
+/// Whether text can stand as a request-URI.
+pub(super) fn printable(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= limits::RTSP_URI_BYTES
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+}

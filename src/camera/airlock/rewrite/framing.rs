@@ -1,0 +1,361 @@
+//! How access units lie in RTP payloads, per coding: enough to drop what the depacketiser would
+//! refuse a whole session for, and to count what it will have to hold.
+
+use memchr::memchr;
+
+use crate::camera::airlock::Encoding;
+
+/// What a payload turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Checked {
+    /// NAL units (or audio frames) that begin in it.
+    pub(super) units: u32,
+    /// The marker as it must be.
+    pub(super) marker: bool,
+    /// The end of a fragmented unit before it is missing.
+    pub(super) torn: bool,
+}
+
+/// Why a payload is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bad {
+    /// It breaks the payload format.
+    Broken,
+    /// It goes on with a fragment that never began here: normal after a loss, and when joining.
+    Orphan,
+}
+
+/// Follows the fragments of one track.
+#[derive(Debug)]
+pub(super) struct Framing {
+    encoding: Encoding,
+    fragment: Option<Fragment>,
+}
+
+/// A fragmented unit in progress.
+#[derive(Debug, Clone, Copy)]
+struct Fragment {
+    timestamp: u32,
+    scan: Scan,
+    /// AAC: size of the frame, and bytes seen of it.
+    size: usize,
+    seen: usize,
+}
+
+impl Framing {
+    pub(super) fn new(encoding: Encoding) -> Self {
+        Self { encoding, fragment: None }
+    }
+
+    /// Forgets a fragment in progress, after packets were lost.
+    pub(super) fn lose(&mut self) {
+        self.fragment = None;
+    }
+
+    pub(super) fn check(&mut self, payload: &[u8], timestamp: u32, marker: bool) -> Result<Checked, Bad> {
+        let torn = self.fragment.is_some_and(|f| f.timestamp != timestamp);
+        if torn {
+            self.fragment = None;
+        }
+        let before = self.fragment.take();
+        let checked = match self.encoding {
+            Encoding::H264 => self.h264(payload, timestamp, marker, before),
+            Encoding::H265 => self.h265(payload, timestamp, marker, before),
+            Encoding::Aac => self.aac(payload, timestamp, marker, before),
+            Encoding::Pcma | Encoding::Pcmu if payload.is_empty() => Err(Bad::Broken),
+            Encoding::Pcma | Encoding::Pcmu => Ok(Checked { units: 1, marker, torn: false }),
+        }?;
+        Ok(Checked { torn: checked.torn || torn, ..checked })
+    }
+
+    /// RFC 6184, packetization modes 0 and 1.
+    fn h264(
+        &mut self,
+        payload: &[u8],
+        timestamp: u32,
+        marker: bool,
+        before: Option<Fragment>,
+    ) -> Result<Checked, Bad> {
+        let (&first, rest) = payload.split_first().ok_or(Bad::Broken)?;
+        if first & 0x80 != 0 {
+            return Err(Bad::Broken);
+        }
+        match first & 0x1f {
+            1..=23 => {
+                let units = Scan::header().run(payload)?;
+                Ok(Checked { units, marker, torn: before.is_some() })
+            }
+            24 => {
+                let units = aggregate(rest, |nal| Scan::header().run(nal))?;
+                Ok(Checked { units, marker, torn: before.is_some() })
+            }
+            28 => {
+                let (&header, body) = rest.split_first().ok_or(Bad::Broken)?;
+                self.fragment(header, body, timestamp, marker, before, Scan::body())
+            }
+            _ => Err(Bad::Broken),
+        }
+    }
+
+    /// RFC 7798 without DONL.
+    fn h265(
+        &mut self,
+        payload: &[u8],
+        timestamp: u32,
+        marker: bool,
+        before: Option<Fragment>,
+    ) -> Result<Checked, Bad> {
+        let kind = h265_type(payload)?;
+        let rest = payload.get(2..).ok_or(Bad::Broken)?;
+        match kind {
+            0..=47 => Ok(Checked { units: 1, marker, torn: before.is_some() }),
+            48 => {
+                let units = aggregate(rest, |nal| h265_type(nal).map(|_| 1))?;
+                Ok(Checked { units, marker, torn: before.is_some() })
+            }
+            49 => {
+                let (&header, body) = rest.split_first().ok_or(Bad::Broken)?;
+                self.fragment(header, body, timestamp, marker, before, Scan::Off)
+            }
+            _ => Err(Bad::Broken),
+        }
+    }
+
+    /// FU-A and FU share the start and end bits.
+    fn fragment(
+        &mut self,
+        header: u8,
+        body: &[u8],
+        timestamp: u32,
+        marker: bool,
+        before: Option<Fragment>,
+        scan: Scan,
+    ) -> Result<Checked, Bad> {
+        let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
+        if marker && !end {
+            return Err(Bad::Broken);
+        }
+        let (mut fragment, units) = match (start, before) {
+            (true, _) => (Fragment { timestamp, scan, size: 0, seen: 0 }, 1_u32),
+            (false, Some(fragment)) => (fragment, 0),
+            (false, None) => return Err(Bad::Orphan),
+        };
+        let more = fragment.scan.run(body)?;
+        if !end {
+            self.fragment = Some(fragment);
+        }
+        let torn = start && before.is_some();
+        Ok(Checked { units: units.saturating_add(more), marker, torn })
+    }
+
+    /// RFC 3640 mode AAC-hbr: 13 bits of size, 3 of index, no interleaving.
+    fn aac(
+        &mut self,
+        payload: &[u8],
+        timestamp: u32,
+        marker: bool,
+        before: Option<Fragment>,
+    ) -> Result<Checked, Bad> {
+        let (bits, rest) = payload.split_first_chunk::<2>().ok_or(Bad::Broken)?;
+        let bits = usize::from(u16::from_be_bytes(*bits));
+        if bits == 0 || bits & 0xf != 0 {
+            return Err(Bad::Broken);
+        }
+        let (headers, data) = rest.split_at_checked(bits >> 3).ok_or(Bad::Broken)?;
+        let (mut size, mut units) = (0_usize, 0_u32);
+        for header in headers.chunks_exact(2) {
+            let header = u16::from_be_bytes(header.try_into().map_err(|_| Bad::Broken)?);
+            if header & 7 != 0 || header == 0 {
+                return Err(Bad::Broken);
+            }
+            size = size.saturating_add(usize::from(header >> 3));
+            units = units.saturating_add(1);
+        }
+        let (seen, fresh) = match before {
+            Some(f) if units == 1 && f.size == size => (f.seen.saturating_add(data.len()), false),
+            _ => (data.len(), true),
+        };
+        let torn = before.is_some() && fresh;
+        if seen == size {
+            // Some cameras forget the marker; a whole frame has one.
+            return Ok(Checked { units: if fresh { units } else { 0 }, marker: true, torn });
+        }
+        if seen > size || units != 1 || marker {
+            return Err(Bad::Broken);
+        }
+        self.fragment = Some(Fragment { timestamp, scan: Scan::Off, size, seen });
+        Ok(Checked { units: u32::from(fresh), marker: false, torn })
+    }
+}
+
+fn h265_type(nal: &[u8]) -> Result<u8, Bad> {
+    let (&[first, second], _) = nal.split_first_chunk::<2>().ok_or(Bad::Broken)?;
+    if first & 0x80 != 0 || second & 7 == 0 {
+        return Err(Bad::Broken);
+    }
+    Ok(first >> 1 & 0x3f)
+}
+
+/// STAP-A and AP: NAL units, each behind a 2-byte length.
+fn aggregate(mut rest: &[u8], check: impl Fn(&[u8]) -> Result<u32, Bad>) -> Result<u32, Bad> {
+    let mut units = 0_u32;
+    loop {
+        let (length, tail) = rest.split_first_chunk::<2>().ok_or(Bad::Broken)?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        let (nal, tail) = tail.split_at_checked(length).ok_or(Bad::Broken)?;
+        units = units.saturating_add(check(nal)?);
+        if tail.is_empty() {
+            return Ok(units);
+        }
+        rest = tail;
+    }
+}
+
+/// Looks for start codes inside H.264 payloads: some cameras put byte streams (Annex B) where one NAL
+/// unit belongs, and the depacketiser splits them, so they must be counted.
+#[derive(Debug, Clone, Copy)]
+enum Scan {
+    /// H.265 and audio: nobody splits.
+    Off,
+    /// The next byte is a NAL header.
+    Header,
+    /// Inside a NAL unit, behind so many zero bytes (3: three or more).
+    Body(u8),
+}
+
+impl Scan {
+    fn header() -> Self {
+        Self::Header
+    }
+
+    fn body() -> Self {
+        Self::Body(0)
+    }
+
+    /// How many NAL units begin in `bytes`. [`Bad`]: a sequence no byte stream may have.
+    fn run(&mut self, mut bytes: &[u8]) -> Result<u32, Bad> {
+        let mut units = 0_u32;
+        loop {
+            match self {
+                Self::Off => return Ok(units),
+                Self::Header => {
+                    let Some((&header, rest)) = bytes.split_first() else { break };
+                    if header & 0x80 != 0 {
+                        return Err(Bad::Broken);
+                    }
+                    units = units.saturating_add(1);
+                    *self = Self::Body(0);
+                    bytes = rest;
+                }
+                Self::Body(zeros @ 0) => {
+                    let Some(at) = memchr(0, bytes) else { break };
+                    *zeros = 1;
+                    bytes = bytes.get(at.saturating_add(1)..).unwrap_or_default();
+                }
+                Self::Body(zeros) => {
+                    let Some((&byte, rest)) = bytes.split_first() else { break };
+                    match (*zeros, byte) {
+                        (z, 0) => *zeros = z.saturating_add(1).min(3),
+                        (2.., 1) => *self = Self::Header,
+                        (2, 2) | (3.., _) => return Err(Bad::Broken),
+                        _ => *zeros = 0,
+                    }
+                    bytes = rest;
+                }
+            }
+        }
+        Ok(units)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(encoding: Encoding, packets: &[(&[u8], u32, bool)]) -> Vec<Result<Checked, Bad>> {
+        let mut framing = Framing::new(encoding);
+        packets.iter().map(|(payload, ts, marker)| framing.check(payload, *ts, *marker)).collect()
+    }
+
+    fn ok(units: u32, marker: bool, torn: bool) -> Result<Checked, Bad> {
+        Ok(Checked { units, marker, torn })
+    }
+
+    #[test]
+    fn h264_counts_start_codes_inside_payloads() {
+        let h264 = |p: &[u8]| check(Encoding::H264, &[(p, 0, true)]).remove(0);
+        assert_eq!(h264(b"\x65abc"), ok(1, true, false));
+        assert_eq!(h264(b"\x65a\0\0\x01\x41b\0\0\0\x01\x41"), ok(3, true, false));
+        assert_eq!(h264(b"\x65a\0\0\x03b\0\0"), ok(1, true, false));
+        assert_eq!(h264(b"\x65a\0\0\x02"), Err(Bad::Broken));
+        assert_eq!(h264(b"\x65a\0\0\0\x03"), Err(Bad::Broken));
+        assert_eq!(h264(b"\x65a\0\0\x01\x80"), Err(Bad::Broken));
+        assert_eq!(h264(b""), Err(Bad::Broken));
+        assert_eq!(h264(b"\xe5abc"), Err(Bad::Broken));
+        assert_eq!(h264(b"\x7eabc"), Err(Bad::Broken));
+    }
+
+    #[test]
+    fn h264_fragments_keep_their_order() {
+        let results = check(
+            Encoding::H264,
+            &[
+                (b"\x7c\x05mid", 1, false),
+                (b"\x7c\x85a\0", 1, false),
+                (b"\x7c\x05\0\x01", 1, false),
+                (b"\x7c\x45\x41b", 1, true),
+                (b"\x7c\x85a", 2, false),
+                (b"\x41 other", 2, true),
+                (b"\x7c\x85a", 3, false),
+                (b"\x7c\x05b", 4, false),
+                (b"\x7c\x05b", 4, true),
+                (b"\x7c", 4, true),
+            ],
+        );
+        assert_eq!(
+            results,
+            [
+                Err(Bad::Orphan),
+                ok(1, false, false),
+                ok(0, false, false),
+                ok(1, true, false),
+                ok(1, false, false),
+                ok(1, true, true),
+                ok(1, false, false),
+                Err(Bad::Orphan),
+                Err(Bad::Broken),
+                Err(Bad::Broken),
+            ]
+        );
+    }
+
+    #[test]
+    fn aggregates_must_add_up() {
+        let h264 = |p: &[u8]| check(Encoding::H264, &[(p, 0, true)]).remove(0);
+        assert_eq!(h264(b"\x18\0\x02\x67a\0\x02\x68b"), ok(2, true, false));
+        for bad in [&b"\x18"[..], b"\x18\0", b"\x18\0\x03\x67a", b"\x18\0\x02\x67a\0"] {
+            assert_eq!(h264(bad), Err(Bad::Broken), "{bad:?}");
+        }
+        let h265 = |p: &[u8]| check(Encoding::H265, &[(p, 0, true)]).remove(0);
+        assert_eq!(h265(b"\x60\x01\0\x02\x40\x01\0\x03\x42\x01a"), ok(2, true, false));
+        for bad in [&b"\x60\x01"[..], b"\x60\x01\0\x01\x40", b"\x26", b"\x26\0a", b"\xa6\x01a", b"\x64\x01a"] {
+            assert_eq!(h265(bad), Err(Bad::Broken), "{bad:?}");
+        }
+        assert_eq!(h265(b"\x62\x01\x13orphan"), Err(Bad::Orphan));
+    }
+
+    #[test]
+    fn aac_frames_get_the_marker_they_must_have() {
+        let aac = |p: &[u8], marker| check(Encoding::Aac, &[(p, 0, marker)]).remove(0);
+        assert_eq!(aac(b"\0\x10\0\x18abc", false), ok(1, true, false));
+        assert_eq!(aac(b"\0\x20\0\x10\0\x08abc", true), ok(2, true, false));
+        for bad in [&b""[..], b"\0\0", b"\0\x10\0", b"\0\x10\0\x19abc", b"\0\x10\0\0", b"\0\x10\0\x10abc"] {
+            assert_eq!(aac(bad, true), Err(Bad::Broken), "{bad:?}");
+        }
+        let results = check(
+            Encoding::Aac,
+            &[(b"\0\x10\0\x28ab", 5, false), (b"\0\x10\0\x28cde", 5, false), (b"\0\x10\0\x28ab", 6, true)],
+        );
+        assert_eq!(results, [ok(1, false, false), ok(0, true, false), Err(Bad::Broken)]);
+    }
+}
