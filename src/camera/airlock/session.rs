@@ -197,7 +197,7 @@ where
         };
         self.publish();
         // A slow goodbye is no reason to stay, nor is a failed one.
-        let _ = timeout(limits::CAMERA_TEARDOWN, self.say_goodbye()).await;
+        let _too_slow = timeout(limits::CAMERA_TEARDOWN, self.say_goodbye()).await.is_err();
         reason
     }
 

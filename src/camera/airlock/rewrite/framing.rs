@@ -341,7 +341,7 @@ mod tests {
         for bad in [&b"\x60\x01"[..], b"\x60\x01\0\x01\x40", b"\x26", b"\x26\0a", b"\xa6\x01a", b"\x64\x01a"] {
             assert_eq!(h265(bad), Err(Bad::Broken), "{bad:?}");
         }
-        assert_eq!(h265(b"\x62\x01\x13orphan"), Err(Bad::Orphan));
+        assert_eq!(h265(b"\x62\x01\x53orphan"), Err(Bad::Orphan));
     }
 
     #[test]

@@ -446,7 +446,8 @@ mod tests {
         for ts in 0..limits::UNITS_PER_SECOND {
             assert_eq!(send(limits::UNITS_BURST + 1 + ts, later), Ok(Fate::Passed));
         }
-        assert_eq!(send(60_000, later), Err(EndReason::UnitRate));
+        let next = limits::UNITS_BURST + 1 + limits::UNITS_PER_SECOND;
+        assert_eq!(send(next, later), Err(EndReason::UnitRate));
     }
 
     #[test]
