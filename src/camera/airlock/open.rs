@@ -85,7 +85,8 @@ async fn drive(url: Url, shared: &Shared) -> Result<(Demuxed, Vec<OpenedTrack>),
     let mut tracks = Vec::new();
     for track in presented {
         // Sound whose configuration cannot be read would fail the whole session.
-        let readable = session.streams().get(track.stream).is_some_and(|s| s.parameters().is_some());
+        let readable =
+            session.streams().get(track.stream).is_some_and(|s| s.parameters().is_some());
         if track.encoding.kind() == TrackKind::Audio && !readable {
             continue;
         }

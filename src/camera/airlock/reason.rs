@@ -191,16 +191,22 @@ impl EndReason {
         match self {
             Self::CameraClosed => "the camera closed the connection",
             Self::CameraLost => "the connection to the camera broke: check cable, Wi-Fi and power",
-            Self::RedialFailed => "the camera closed after asking for a login and took no new connection",
+            Self::RedialFailed => {
+                "the camera closed after asking for a login and took no new connection"
+            }
             Self::NoAnswer => "the camera did not answer a request in time",
             Self::SlowMessage => "the camera began a message and did not finish it in time",
             Self::CameraNotReading => "the camera does not take our requests",
             Self::NoFirstUnit => "the camera plays but no picture or sound came in time",
             Self::Stalled => "the camera's video went quiet",
             Self::TooSlow => "the camera sends next to nothing",
-            Self::LoginRequired => "the camera wants a login and none is configured: set user and password",
+            Self::LoginRequired => {
+                "the camera wants a login and none is configured: set user and password"
+            }
             Self::LoginRefused => "the camera refused user or password: correct them",
-            Self::Forbidden => "the camera forbids this account the stream: give the account the right",
+            Self::Forbidden => {
+                "the camera forbids this account the stream: give the account the right"
+            }
             Self::BasicRefused => {
                 "the camera offers only Basic, which sends the password in the clear: \
                  enable Digest in the camera, or allow Basic for it"
@@ -209,7 +215,9 @@ impl EndReason {
                 "the camera asks for the clear password although it offered Digest before: \
                  someone may have taken its place"
             }
-            Self::UnknownChallenge => "the camera asks for a login in a way this gateway does not know",
+            Self::UnknownChallenge => {
+                "the camera asks for a login in a way this gateway does not know"
+            }
             Self::NotFound => "the camera has no stream at this path: correct the URL",
             Self::Busy => "the camera has no session left: close other viewers of the camera",
             Self::Redirected => "the camera points to another address; that is never followed",
@@ -220,7 +228,9 @@ impl EndReason {
                 "the camera offers no H.264, H.265, AAC or G.711 track: choose another codec in the camera"
             }
             Self::NotInterleaved => "the camera does not send media over TCP: enable RTSP over TCP",
-            Self::ChannelConflict => "the camera gave two tracks the same channel: switch one track off",
+            Self::ChannelConflict => {
+                "the camera gave two tracks the same channel: switch one track off"
+            }
             Self::BadPackets => "the camera sent too many broken media packets",
             Self::UnitBytes => "the camera sent an access unit over the size limit",
             Self::UnitPackets => "the camera sent an access unit of too many packets",
@@ -231,9 +241,13 @@ impl EndReason {
             Self::Overhead => "the camera sent too much that is not media",
             Self::Depacketiser => "the camera's media does not follow its packet format",
             Self::Panicked => "the gateway's code failed on the camera's bytes: a bug, report it",
-            Self::ConsumerStalled => "the gateway did not take the camera's media in time: it is overloaded",
+            Self::ConsumerStalled => {
+                "the gateway did not take the camera's media in time: it is overloaded"
+            }
             Self::Door => "the gateway's loopback door failed",
-            Self::BadRequest => "the camera's URL cannot be used: rtsp, no account in it, at most 1 KiB",
+            Self::BadRequest => {
+                "the camera's URL cannot be used: rtsp, no account in it, at most 1 KiB"
+            }
             Self::Stopped => "ended by the gateway",
         }
     }

@@ -202,7 +202,11 @@ where
     }
 
     /// Stands between the two until the session ends. The consumer's socket closes with it.
-    async fn stand(&mut self, mut consumer: TcpStream, stop: &mut oneshot::Receiver<()>) -> EndReason {
+    async fn stand(
+        &mut self,
+        mut consumer: TcpStream,
+        stop: &mut oneshot::Receiver<()>,
+    ) -> EndReason {
         tokio::select! {
             reason = self.pass(&mut consumer) => match reason {
                 Ok(never) => match never {},
@@ -212,7 +216,10 @@ where
         }
     }
 
-    async fn pass(&mut self, consumer: &mut TcpStream) -> Result<std::convert::Infallible, EndReason> {
+    async fn pass(
+        &mut self,
+        consumer: &mut TcpStream,
+    ) -> Result<std::convert::Infallible, EndReason> {
         let timer = tokio::time::sleep_until(Instant::now());
         tokio::pin!(timer);
         self.rewriter.consumer_bytes(&mut self.from_consumer, now())?;

@@ -20,7 +20,8 @@ impl Rewriter {
         now: Instant,
     ) -> Result<(), EndReason> {
         let belongs = |cseq: u32| response.cseq().is_none_or(|theirs| theirs == cseq);
-        if let Some(exchange) = self.exchange.take_if(|e| belongs(e.cseq) && response.status >= 200) {
+        if let Some(exchange) = self.exchange.take_if(|e| belongs(e.cseq) && response.status >= 200)
+        {
             return self.answered(exchange, response, now);
         }
         if self.keep_alive.sent.take_if(|cseq| belongs(*cseq)).is_some() {
@@ -41,7 +42,8 @@ impl Rewriter {
             let challenges = response.headers.all("WWW-Authenticate");
             exchange.refusals = self.login.challenged(challenges, exchange.refusals)?;
             self.exchange = Some(exchange);
-            let closes = response.headers.all("Connection").any(|v| v.eq_ignore_ascii_case("close"));
+            let closes =
+                response.headers.all("Connection").any(|v| v.eq_ignore_ascii_case("close"));
             if closes && self.setups.is_empty() && self.redial == Redial::Unused {
                 self.redial = Redial::Wanted;
             } else {
@@ -99,7 +101,8 @@ impl Rewriter {
             let timeout = session.timeout.unwrap_or(super::DEFAULT_TIMEOUT);
             if self.session.is_none() {
                 self.session = Some(session.id);
-                self.timeout = timeout.clamp(limits::SESSION_TIMEOUT_MIN, limits::SESSION_TIMEOUT_MAX);
+                self.timeout =
+                    timeout.clamp(limits::SESSION_TIMEOUT_MIN, limits::SESSION_TIMEOUT_MAX);
             }
         }
         self.setups.push(Setup { index, own, camera, source: transport.ssrc });

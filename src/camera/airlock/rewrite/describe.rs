@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use url::Url;
 
 use super::track::payload_type;
-use crate::camera::airlock::{EndReason, Encoding};
+use crate::camera::airlock::{Encoding, EndReason};
 use crate::limits;
 use crate::media::Kinds;
 use crate::rtsp::{MediaSection, Response, SessionDescription};
@@ -41,7 +41,11 @@ pub(super) struct Media {
 }
 
 impl Described {
-    pub(super) fn read(request: &Url, response: &Response, kinds: Kinds) -> Result<Self, EndReason> {
+    pub(super) fn read(
+        request: &Url,
+        response: &Response,
+        kinds: Kinds,
+    ) -> Result<Self, EndReason> {
         let description =
             SessionDescription::parse(&response.body).map_err(|_| EndReason::Description)?;
         let base = base(request, response);
@@ -129,7 +133,12 @@ impl Media {
             text.push_str("\r\n");
         }
         if let Some(rate) = self.frame_rate_milli {
-            write!(text, "a=framerate:{}.{:03}\r\n", rate.wrapping_div(1000), rate.wrapping_rem(1000))?;
+            write!(
+                text,
+                "a=framerate:{}.{:03}\r\n",
+                rate.wrapping_div(1000),
+                rate.wrapping_rem(1000)
+            )?;
         }
         write!(text, "a=control:{index}\r\n")
     }
@@ -172,7 +181,9 @@ fn h265_format(section: &MediaSection) -> Option<Vec<(&'static str, String)>> {
 
 /// Mode AAC-hbr with its usual lengths; nothing else has a depacketiser.
 fn aac_format(section: &MediaSection) -> Option<Vec<(&'static str, String)>> {
-    let is = |key: &str, wanted: &str| value(section, key).is_some_and(|v| v.eq_ignore_ascii_case(wanted));
+    let is = |key: &str, wanted: &str| {
+        value(section, key).is_some_and(|v| v.eq_ignore_ascii_case(wanted))
+    };
     let known = is("mode", "AAC-hbr")
         && is("sizelength", "13")
         && is("indexlength", "3")
@@ -208,7 +219,8 @@ fn set(text: &str) -> Option<String> {
 
 /// RFC 2326 C.1.1, with the scheme some cameras forget. What cannot be read is as if absent.
 fn base(request: &Url, response: &Response) -> Url {
-    let header = response.headers.get("Content-Base").or_else(|| response.headers.get("Content-Location"));
+    let header =
+        response.headers.get("Content-Base").or_else(|| response.headers.get("Content-Location"));
     header
         .filter(|text| printable(text))
         .and_then(|text| {

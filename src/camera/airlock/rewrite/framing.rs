@@ -52,7 +52,12 @@ impl Framing {
         self.fragment = None;
     }
 
-    pub(super) fn check(&mut self, payload: &[u8], timestamp: u32, marker: bool) -> Result<Checked, Bad> {
+    pub(super) fn check(
+        &mut self,
+        payload: &[u8],
+        timestamp: u32,
+        marker: bool,
+    ) -> Result<Checked, Bad> {
         let torn = self.fragment.is_some_and(|f| f.timestamp != timestamp);
         if torn {
             self.fragment = None;
@@ -338,7 +343,14 @@ mod tests {
         }
         let h265 = |p: &[u8]| check(Encoding::H265, &[(p, 0, true)]).remove(0);
         assert_eq!(h265(b"\x60\x01\0\x02\x40\x01\0\x03\x42\x01a"), ok(2, true, false));
-        for bad in [&b"\x60\x01"[..], b"\x60\x01\0\x01\x40", b"\x26", b"\x26\0a", b"\xa6\x01a", b"\x64\x01a"] {
+        for bad in [
+            &b"\x60\x01"[..],
+            b"\x60\x01\0\x01\x40",
+            b"\x26",
+            b"\x26\0a",
+            b"\xa6\x01a",
+            b"\x64\x01a",
+        ] {
             assert_eq!(h265(bad), Err(Bad::Broken), "{bad:?}");
         }
         assert_eq!(h265(b"\x62\x01\x53orphan"), Err(Bad::Orphan));
@@ -349,12 +361,18 @@ mod tests {
         let aac = |p: &[u8], marker| check(Encoding::Aac, &[(p, 0, marker)]).remove(0);
         assert_eq!(aac(b"\0\x10\0\x18abc", false), ok(1, true, false));
         assert_eq!(aac(b"\0\x20\0\x10\0\x08abc", true), ok(2, true, false));
-        for bad in [&b""[..], b"\0\0", b"\0\x10\0", b"\0\x10\0\x19abc", b"\0\x10\0\0", b"\0\x10\0\x10abc"] {
+        for bad in
+            [&b""[..], b"\0\0", b"\0\x10\0", b"\0\x10\0\x19abc", b"\0\x10\0\0", b"\0\x10\0\x10abc"]
+        {
             assert_eq!(aac(bad, true), Err(Bad::Broken), "{bad:?}");
         }
         let results = check(
             Encoding::Aac,
-            &[(b"\0\x10\0\x28ab", 5, false), (b"\0\x10\0\x28cde", 5, false), (b"\0\x10\0\x28ab", 6, true)],
+            &[
+                (b"\0\x10\0\x28ab", 5, false),
+                (b"\0\x10\0\x28cde", 5, false),
+                (b"\0\x10\0\x28ab", 6, true),
+            ],
         );
         assert_eq!(results, [ok(1, false, false), ok(0, true, false), Err(Bad::Broken)]);
     }

@@ -18,7 +18,10 @@ enum Answer {
     /// The camera did not ask.
     None,
     Basic,
-    Digest { challenge: DigestChallenge, count: u32 },
+    Digest {
+        challenge: DigestChallenge,
+        count: u32,
+    },
 }
 
 /// How often a request was refused with `401` so far.
@@ -87,7 +90,9 @@ impl Authenticator {
                 return Err(EndReason::UnknownChallenge);
             }
             (None, LoginMemory::DigestSeen, _) => return Err(EndReason::BasicAfterDigest),
-            (None, LoginMemory::Nothing, BasicPolicy::Refuse) => return Err(EndReason::BasicRefused),
+            (None, LoginMemory::Nothing, BasicPolicy::Refuse) => {
+                return Err(EndReason::BasicRefused);
+            }
             (None, LoginMemory::Nothing, BasicPolicy::Allow) => Answer::Basic,
         };
         Ok(next)
@@ -151,10 +156,14 @@ mod tests {
 
     #[test]
     fn no_account_and_no_known_scheme() {
-        let mut auth = Authenticator::new(None, BasicPolicy::Allow, LoginMemory::Nothing, "c".into());
+        let mut auth =
+            Authenticator::new(None, BasicPolicy::Allow, LoginMemory::Nothing, "c".into());
         assert_eq!(auth.challenged([SHA], Refusals::Never), Err(EndReason::LoginRequired));
         assert_eq!(auth.memory(), LoginMemory::DigestSeen);
         let mut auth = with(BasicPolicy::Allow, LoginMemory::Nothing);
-        assert_eq!(auth.challenged(["Negotiate abc"], Refusals::Never), Err(EndReason::UnknownChallenge));
+        assert_eq!(
+            auth.challenged(["Negotiate abc"], Refusals::Never),
+            Err(EndReason::UnknownChallenge)
+        );
     }
 }

@@ -129,7 +129,8 @@ impl Player {
         }
         let window = since(self.floor_since, now);
         if window >= limits::CAMERA_FLOOR_WINDOW {
-            let floor = wide(limits::CAMERA_FLOOR_BYTES_PER_SECOND).saturating_mul(window.as_secs());
+            let floor =
+                wide(limits::CAMERA_FLOOR_BYTES_PER_SECOND).saturating_mul(window.as_secs());
             if self.passed.saturating_sub(self.floor_passed) < floor {
                 return Err(EndReason::TooSlow);
             }
@@ -142,7 +143,11 @@ impl Player {
     fn check_owed(&self) -> Result<(), EndReason> {
         let oldest = self.slots.iter().filter_map(|slot| slot.owes_since).min();
         let owed = oldest.map_or(0, |since| self.passed.saturating_sub(since));
-        if owed > wide(limits::UNACKNOWLEDGED_BYTES) { Err(EndReason::Unacknowledged) } else { Ok(()) }
+        if owed > wide(limits::UNACKNOWLEDGED_BYTES) {
+            Err(EndReason::Unacknowledged)
+        } else {
+            Ok(())
+        }
     }
 }
 

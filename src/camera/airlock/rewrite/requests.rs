@@ -64,9 +64,7 @@ impl Rewriter {
         let Some(asked) = self.exchange.as_ref().map(|exchange| exchange.asked) else { return };
         let Some(url) = self.url_of(asked) else { return };
         let cseq = match asked {
-            Asked::Describe => {
-                self.send(Method::Describe, &url, &[("Accept", "application/sdp")])
-            }
+            Asked::Describe => self.send(Method::Describe, &url, &[("Accept", "application/sdp")]),
             Asked::Setup { channels: (rtp, rtcp), .. } => {
                 let transport = format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}");
                 self.send(Method::Setup, &url, &[("Transport", &transport)])

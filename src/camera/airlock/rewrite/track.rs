@@ -8,7 +8,7 @@ use super::budget::Budget;
 use super::counts::Counts;
 use super::framing::{Bad, Framing};
 use super::packet::{OVERHEAD, Rtp, SenderReport};
-use crate::camera::airlock::{EndReason, Encoding};
+use crate::camera::airlock::{Encoding, EndReason};
 use crate::limits;
 
 /// A track that was set up, playing.
@@ -151,7 +151,8 @@ impl Track {
         }
         own.write(self.channel, out);
         counts.packets = counts.packets.saturating_add(1);
-        counts.media_bytes = counts.media_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        counts.media_bytes =
+            counts.media_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         Ok(Fate::Passed)
     }
 
@@ -320,7 +321,8 @@ impl Pending {
     fn add(&mut self, units: u32) -> Result<(), EndReason> {
         self.packets = self.packets.saturating_add(1);
         self.nals = self.nals.saturating_add(usize::try_from(units).unwrap_or(usize::MAX));
-        if self.packets > limits::UNACKNOWLEDGED_PACKETS || self.nals > limits::UNACKNOWLEDGED_NALS {
+        if self.packets > limits::UNACKNOWLEDGED_PACKETS || self.nals > limits::UNACKNOWLEDGED_NALS
+        {
             return Err(EndReason::Unacknowledged);
         }
         Ok(())
@@ -337,7 +339,8 @@ mod tests {
 
     fn packet(sequence: u16, timestamp: u32, source: u32, payload: &[u8]) -> Vec<u8> {
         let mut out = BytesMut::new();
-        Rtp { marker: true, payload_type: 33, sequence, timestamp, source, payload }.write(0, &mut out);
+        Rtp { marker: true, payload_type: 33, sequence, timestamp, source, payload }
+            .write(0, &mut out);
         out[4..].to_vec()
     }
 
@@ -360,8 +363,9 @@ mod tests {
         track.expect(Some(50));
         for (i, s) in [50, 51, 60, 59, 61, 5, 6, 7].into_iter().enumerate() {
             let timestamp = u32::try_from(i).unwrap();
-            let _fate =
-                track.media(&packet(s, timestamp, 7, b"\x41x"), now, &mut out, &mut counts).unwrap();
+            let _fate = track
+                .media(&packet(s, timestamp, 7, b"\x41x"), now, &mut out, &mut counts)
+                .unwrap();
         }
         assert_eq!(numbers(&out), [1000, 1001, 1003, 1004, 1006, 1007]);
         assert_eq!((counts.lost, counts.dropped_sequence), (9, 2));
@@ -375,7 +379,9 @@ mod tests {
         let mut send = |sequence, source, ms| {
             let now = start + Duration::from_millis(ms);
             let ts = u32::try_from(ms).unwrap();
-            track.media(&packet(sequence, ts, source, b"\x41x"), now, &mut out, &mut counts).unwrap()
+            track
+                .media(&packet(sequence, ts, source, b"\x41x"), now, &mut out, &mut counts)
+                .unwrap()
         };
         assert_eq!(send(1, 7, 0), Fate::Passed);
         assert_eq!(send(100, 8, 10), Fate::Passed, "the announced source takes over");
@@ -459,8 +465,12 @@ mod tests {
             let now = start + Duration::from_millis(u64::try_from(i).unwrap() * 3);
             let (sequence, ts) = (u16::try_from(i & 0xffff).unwrap(), u32::try_from(i).unwrap());
             let payload = b"\x06 SEI";
-            let result =
-                track.media(&packet(sequence, ts, 7, payload), now, &mut BytesMut::new(), &mut counts);
+            let result = track.media(
+                &packet(sequence, ts, 7, payload),
+                now,
+                &mut BytesMut::new(),
+                &mut counts,
+            );
             let over = i >= limits::UNACKNOWLEDGED_NALS.min(limits::UNACKNOWLEDGED_PACKETS);
             assert_eq!(result.is_err(), over, "{i}");
             if over {
