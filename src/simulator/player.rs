@@ -1,0 +1,153 @@
+//! A playing session: the feed, numbered and paced.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use ring::error::Unspecified;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::time::Instant;
+
+use crate::limits;
+use crate::media::{Published, SharedForm, Track};
+use crate::rtp;
+
+use super::source::{Feed, Unit};
+
+/// The numbers of one track in one session, all from random starts.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// Interleaved channel of RTP, and of RTCP.
+    pub(super) channels: (u8, u8),
+    pub(super) ssrc: u32,
+    pub(super) seq: u16,
+    time_base: u32,
+    packets: u32,
+    octets: u32,
+    /// When the next sender report goes out, in the feed's time.
+    report: Duration,
+}
+
+impl Outgoing {
+    pub(super) fn new(channels: (u8, u8)) -> Result<Self, Unspecified> {
+        let [a, b, c, d, e, f, g, h, i, j] = random()?;
+        Ok(Self {
+            channels,
+            ssrc: u32::from_be_bytes([a, b, c, d]),
+            seq: u16::from_be_bytes([e, f]),
+            time_base: u32::from_be_bytes([g, h, i, j]),
+            packets: 0,
+            octets: 0,
+            report: Duration::ZERO,
+        })
+    }
+
+    /// RTP timestamp of a tick.
+    fn rtp_time(&self, ticks: i64) -> u32 {
+        let [.., a, b, c, d] = ticks.to_be_bytes();
+        self.time_base.wrapping_add(u32::from_be_bytes([a, b, c, d]))
+    }
+}
+
+/// A playing session. It starts with the feed's first unit, a key frame, at once.
+#[derive(Debug)]
+pub(super) struct Player {
+    feed: Feed,
+    next: Unit,
+    /// By track; `None` was not set up.
+    tracks: Vec<Option<Outgoing>>,
+    started: Instant,
+    started_utc: SystemTime,
+    /// The feed's time at the start.
+    from: Duration,
+    index: u64,
+}
+
+impl Player {
+    pub(super) fn new(mut feed: Feed, tracks: Vec<Option<Outgoing>>) -> Self {
+        let next = feed.next_unit();
+        Self {
+            from: next.due,
+            feed,
+            next,
+            tracks,
+            started: Instant::now(),
+            started_utc: SystemTime::now(),
+            index: 0,
+        }
+    }
+
+    /// When the next unit is due.
+    pub(super) fn due(&self) -> Instant {
+        self.started + self.next.due.saturating_sub(self.from)
+    }
+
+    /// `seq` and `rtptime` of a track's first packet, for `RTP-Info`.
+    pub(super) fn first(&self, track: &Track) -> Option<(u16, u32)> {
+        let outgoing = self.tracks.get(usize::from(track.id.0))?.as_ref()?;
+        if track.id == self.next.track.id {
+            return Some((outgoing.seq, outgoing.rtp_time(self.next.ticks)));
+        }
+        // The same moment on the other clock.
+        let nanos = self.from.as_nanos() * u128::from(track.clock_rate) / 1_000_000_000;
+        Some((outgoing.seq, outgoing.rtp_time(i64::try_from(nanos).unwrap_or(0))))
+    }
+
+    /// The bytes of the next unit, with a sender report before it when one is due; empty for a track that was
+    /// not set up.
+    pub(super) fn take(&mut self) -> Bytes {
+        let unit = self.step();
+        let due = unit.due;
+        let wallclock = self.started_utc + due.saturating_sub(self.from);
+        let Some(Some(outgoing)) = self.tracks.get_mut(usize::from(unit.track.id.0)) else {
+            return Bytes::new();
+        };
+        let track = Arc::clone(&unit.track);
+        let ticks = unit.ticks;
+        let unit = unit.into_access_unit(Instant::now().into_std(), wallclock);
+        let Some(plan) = rtp::plan(&unit) else { return Bytes::new() };
+        let published = Published {
+            unit,
+            index: self.index,
+            first_seq: outgoing.seq,
+            packets: plan.packets,
+            rtp_time: outgoing.rtp_time(ticks),
+            ssrc: outgoing.ssrc,
+            payload_type: rtp::payload_type(track.id, &track.codec, track.clock_rate),
+            packets_before: outgoing.packets,
+            octets_before: outgoing.octets,
+            interleaved: SharedForm::default(),
+        };
+        self.index += 1;
+        let mut bytes = BytesMut::new();
+        if due >= outgoing.report {
+            outgoing.report = due + limits::SENDER_REPORT;
+            let report = rtp::sender_report(&published, outgoing.channels.1, "simulator");
+            bytes.extend_from_slice(&report);
+        }
+        let form = rtp::interleaved(&published);
+        bytes.extend_from_slice(&rtp::on_channel(&form, outgoing.channels.0));
+        let [.., a, b] = plan.packets.to_be_bytes();
+        outgoing.seq = outgoing.seq.wrapping_add(u16::from_be_bytes([a, b]));
+        outgoing.packets = outgoing.packets.wrapping_add(plan.packets);
+        outgoing.octets = outgoing.octets.wrapping_add(plan.octets);
+        bytes.freeze()
+    }
+
+    /// Lets the next unit go unsent: time goes on, sequence numbers do not.
+    pub(super) fn skip(&mut self) {
+        let _unsent = self.step();
+    }
+
+    fn step(&mut self) -> Unit {
+        let next = self.feed.next_unit();
+        std::mem::replace(&mut self.next, next)
+    }
+}
+
+/// Random bytes of the system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Unspecified> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,281 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use retina::client::{Credentials, Demuxed, PlayOptions, Session, SessionOptions, SetupOptions};
+use retina::codec::{CodecItem, FrameFormat};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+
+use super::*;
+use crate::digest::Algorithm;
+use crate::media::TrackId;
+
+const PATTERN: PatternSettings = PatternSettings {
+    codec: PatternCodec::H264,
+    width: 640,
+    height: 360,
+    fps: 25,
+    gop: 10,
+    bit_rate: 4_000_000,
+};
+
+fn camera(login: Login, source: Source, audio: Audio) -> CameraSettings {
+    let profiles = vec![ProfileSettings { path: "/main".to_owned(), source, audio }];
+    CameraSettings { listen: (Ipv4Addr::LOCALHOST, 0).into(), login, profiles }
+}
+
+fn start(cameras: Vec<CameraSettings>) -> Simulator {
+    Simulator::start(Settings { cameras }).unwrap()
+}
+
+fn account() -> Account {
+    Account { user: "admin".to_owned(), password: "s3cret word".into() }
+}
+
+/// A foreign client: DESCRIBE, SETUP of all tracks, PLAY.
+async fn play(url: &str, password: Option<&str>) -> Result<Demuxed, retina::Error> {
+    let creds =
+        password.map(|p| Credentials { username: "admin".to_owned(), password: p.to_owned() });
+    let options = SessionOptions::default().creds(creds);
+    let mut session = Session::describe(url.parse().unwrap(), options).await?;
+    for track in 0..session.streams().len() {
+        let options = SetupOptions::default().frame_format(FrameFormat::MP4);
+        session.setup(track, options).await?;
+    }
+    session.play(PlayOptions::default()).await?.demuxed()
+}
+
+/// Plays a source over a socket and compares what a foreign client gets with what the feed holds.
+async fn compare(source: Source, audio: Audio) {
+    let simulator = start(vec![camera(Login::None, source, audio)]);
+    let camera = &simulator.cameras()[0];
+    let mut session = play(&camera.url(0).unwrap(), None).await.unwrap();
+    let mut expected: Vec<Unit> =
+        Feed::new(source, audio, Duration::ZERO).unwrap().take(400).collect();
+    let (mut pictures, mut sounds) = (0, 0);
+    let mut last = [None, None];
+    while pictures < 60 {
+        let (data, timestamp, track) = match session.next().await.unwrap().unwrap() {
+            CodecItem::VideoFrame(f) => {
+                assert_eq!(f.loss(), 0);
+                pictures += 1;
+                (f.data().to_vec(), f.timestamp(), f.stream_id())
+            }
+            CodecItem::AudioFrame(f) => {
+                assert_eq!(f.loss(), 0);
+                sounds += 1;
+                (f.data().to_vec(), f.timestamp(), f.stream_id())
+            }
+            CodecItem::Rtcp(_) => continue,
+            CodecItem::MessageFrame(_) | _ => panic!("a third kind of track"),
+        };
+        let id = TrackId(u8::try_from(track).unwrap());
+        let at = expected.iter().position(|unit| unit.track.id == id).unwrap();
+        let unit = expected.remove(at);
+        assert_eq!(data, unit.data, "unit {} of track {track}", unit.number);
+        if let Some((ticks, rtp)) = last[track] {
+            assert_eq!(unit.ticks - ticks, timestamp.timestamp() - rtp);
+        }
+        last[track] = Some((unit.ticks, timestamp.timestamp()));
+    }
+    assert_eq!(sounds > 20, audio != Audio::None);
+    assert_eq!(camera.counts().sessions, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_client_plays_h264_and_aac() {
+    compare(Source::Clip(ClipName::Door), Audio::Aac).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_client_plays_h265_and_pcma() {
+    compare(Source::Clip(ClipName::Yard), Audio::Pcma).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_client_plays_the_small_profile() {
+    compare(Source::Clip(ClipName::YardSub), Audio::None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_client_plays_the_h264_pattern() {
+    compare(Source::Pattern(PATTERN), Audio::None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_client_plays_the_h265_pattern() {
+    let settings = PatternSettings { codec: PatternCodec::H265, ..PATTERN };
+    compare(Source::Pattern(settings), Audio::Aac).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_login_lets_the_right_password_in_and_no_other() {
+    for login in [
+        Login::Basic(account()),
+        Login::Digest(Algorithm::Md5, account()),
+        Login::Digest(Algorithm::Sha256, account()),
+    ] {
+        let source = Source::Clip(ClipName::YardSub);
+        let simulator = start(vec![camera(login.clone(), source, Audio::None)]);
+        let camera = &simulator.cameras()[0];
+        let url = camera.url(0).unwrap();
+        let mut session = play(&url, Some("s3cret word")).await.unwrap();
+        session.next().await.unwrap().unwrap();
+        assert_eq!(camera.counts().refused_logins, 0, "{login:?}");
+        assert!(play(&url, Some("s3cret word ")).await.is_err());
+        assert!(camera.counts().refused_logins > 0);
+        assert!(play(&url, None).await.is_err());
+        assert_eq!(camera.counts().sessions, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_clients_play_at_once_each_from_a_key_frame() {
+    let source = Source::Clip(ClipName::Door);
+    let simulator = start(vec![camera(Login::None, source, Audio::None)]);
+    let url = simulator.cameras()[0].url(0).unwrap();
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        let mut session = play(&url, None).await.unwrap();
+        loop {
+            if let CodecItem::VideoFrame(frame) = session.next().await.unwrap().unwrap() {
+                assert!(frame.is_random_access_point());
+                break;
+            }
+        }
+        sessions.push(session);
+    }
+    for session in &mut sessions {
+        for _ in 0..30 {
+            session.next().await.unwrap().unwrap();
+        }
+    }
+    assert_eq!(simulator.cameras()[0].counts().sessions, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_dropped() {
+    let settings = PatternSettings { bit_rate: 30_000_000, ..PATTERN };
+    let simulator = start(vec![camera(Login::None, Source::Pattern(settings), Audio::None)]);
+    let camera = &simulator.cameras()[0];
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(camera.address()).await.unwrap();
+    let url = camera.url(0).unwrap();
+    let set_up = format!(
+        "SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n\
+         Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+    );
+    stream.write_all(set_up.as_bytes()).await.unwrap();
+    let mut answer = [0; 1024];
+    let length = stream.read(&mut answer).await.unwrap();
+    let answer = std::str::from_utf8(&answer[..length]).unwrap();
+    let session = answer.split("Session: ").nth(1).unwrap().split(';').next().unwrap();
+    let play = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
+    stream.write_all(play.as_bytes()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while camera.counts().slow_clients == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(camera.counts().sessions, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_goes_off_and_comes_back_at_its_address() {
+    let source = Source::Clip(ClipName::Door);
+    let simulator = start(vec![camera(Login::None, source, Audio::None)]);
+    let camera = &simulator.cameras()[0];
+    let url = camera.url(0).unwrap();
+    let mut session = play(&url, None).await.unwrap();
+    session.next().await.unwrap().unwrap();
+    camera.stop().await;
+    while let Some(Ok(_)) = session.next().await {}
+    assert!(play(&url, None).await.is_err());
+    camera.start().unwrap();
+    camera.start().unwrap();
+    let mut session = play(&url, None).await.unwrap();
+    session.next().await.unwrap().unwrap();
+    assert_eq!(camera.counts().sessions, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_camera_sends_nothing_and_then_goes_on() {
+    let source = Source::Clip(ClipName::Door);
+    let simulator = start(vec![camera(Login::None, source, Audio::None)]);
+    let camera = &simulator.cameras()[0];
+    let mut session = play(&camera.url(0).unwrap(), None).await.unwrap();
+    session.next().await.unwrap().unwrap();
+    camera.pause();
+    let quiet = tokio::time::timeout(Duration::from_secs(5), async {
+        // What was under way before the pause.
+        for _ in 0..3 {
+            session.next().await.unwrap().unwrap();
+        }
+    });
+    assert!(quiet.await.is_err());
+    camera.resume();
+    loop {
+        if let CodecItem::VideoFrame(frame) = session.next().await.unwrap().unwrap() {
+            // Time was lost, packets were not.
+            assert_eq!(frame.loss(), 0);
+            assert!(frame.timestamp().elapsed_secs() > 4.0);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_loopback_is_listened_on() {
+    for ip in [
+        IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::from([192, 168, 1, 2]),
+        IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    ] {
+        let source = Source::Clip(ClipName::Door);
+        let listen = (ip, 0).into();
+        let camera = CameraSettings { listen, ..camera(Login::None, source, Audio::None) };
+        let started = Simulator::start(Settings { cameras: vec![camera] });
+        assert!(matches!(started, Err(Error::NotLoopback(at)) if at == listen));
+    }
+}
+
+#[tokio::test]
+async fn paths_are_clean_and_different() {
+    let profile = |path: &str| ProfileSettings {
+        path: path.to_owned(),
+        source: Source::Clip(ClipName::Door),
+        audio: Audio::None,
+    };
+    let long = format!("/{}", "a".repeat(65));
+    for bad in [&["main"][..], &["/"], &["/ma in"], &["/main/"], &["/a", "/a"], &[&long]] {
+        let profiles = bad.iter().map(|path| profile(path)).collect();
+        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        let cameras = vec![CameraSettings { listen, login: Login::None, profiles }];
+        assert!(matches!(Simulator::start(Settings { cameras }), Err(Error::Path(_))), "{bad:?}");
+    }
+}
+
+/// For players and decoders by hand, 30 s: `cargo test --lib simulator::tests::serve -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "serves foreign players for a while"]
+async fn serve() {
+    let h265 = PatternSettings { codec: PatternCodec::H265, ..PATTERN };
+    let digest = Login::Digest(Algorithm::Md5, account());
+    let simulator = start(vec![
+        camera(Login::None, Source::Clip(ClipName::Door), Audio::Aac),
+        camera(digest, Source::Clip(ClipName::Yard), Audio::Pcma),
+        camera(Login::None, Source::Pattern(PATTERN), Audio::Aac),
+        camera(Login::None, Source::Pattern(h265), Audio::Pcma),
+    ]);
+    for camera in simulator.cameras() {
+        println!("{}", camera.url(0).unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    for camera in simulator.cameras() {
+        println!("{:?}", camera.counts());
+    }
+}
