@@ -4,6 +4,9 @@
 
 pub mod airlock;
 mod backoff;
+mod intake;
+mod login;
+mod pull;
 mod retime;
 mod supervisor;
 

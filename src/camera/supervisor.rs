@@ -1,17 +1,67 @@
-//! (being built)
+//! One task per profile: when it is pulled, what follows when a pull ends, and what operators see of it.
 
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::control::Board;
+use futures_util::FutureExt as _;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+use url::Url;
+
+use crate::audit::{self, Event};
+use crate::control::{Board, Health};
 use crate::hub::Hub;
-use crate::metrics::Metrics;
-use crate::segment::Segment;
+use crate::limits;
+use crate::media::{Kinds, StreamName};
+use crate::metrics::{CameraState, Metrics};
+use crate::segment::{CameraAddr, Segment};
 
-use super::{CameraSettings, CannotStart};
+use super::airlock::{EndReason, Fault, LoginMemory, Request};
+use super::backoff::{BackOff, Ladder};
+use super::intake::Carry;
+use super::login::CameraLogin;
+use super::pull::{Ended, Ending, Source, Unwanted};
+use super::{CameraSettings, CannotStart, ProfileSettings, StartMode};
 
-/// All supervisors.
+/// Some cameras refuse to talk to a client without a name.
+const USER_AGENT: &str = concat!("Camlock/", env!("CARGO_PKG_VERSION"));
+
+/// All supervisors. Drop ends them at once.
 #[derive(Debug)]
-pub(super) struct Supervisors {}
+pub(super) struct Supervisors {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<Stop>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    NotYet,
+    Now,
+}
+
+/// One profile and all it needs.
+#[derive(Debug)]
+struct Supervisor {
+    source: Source,
+    start: StartMode,
+    login: Arc<CameraLogin>,
+    status: Status,
+    stop: watch::Receiver<Stop>,
+    back_off: BackOff,
+    carry: Carry,
+}
+
+/// Where a profile's state is shown.
+#[derive(Debug, Clone)]
+struct Status {
+    stream: StreamName,
+    board: Board,
+    metrics: Arc<Metrics>,
+}
 
 impl Supervisors {
     pub(super) fn start(
@@ -21,11 +71,299 @@ impl Supervisors {
         board: &Board,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, CannotStart> {
-        let _ = (cameras, segment, hub, board, metrics);
-        todo!()
+        if cameras.len() > limits::CAMERAS {
+            return Err(CannotStart::TooMany);
+        }
+        let stop = watch::Sender::new(Stop::NotYet);
+        let mut supervisors = Vec::new();
+        for camera in cameras {
+            let address = segment
+                .address(&camera.name)
+                .ok_or_else(|| CannotStart::NoAddress(camera.name.clone()))?;
+            if camera.profiles.len() > limits::PROFILES {
+                return Err(CannotStart::TooMany);
+            }
+            let login = Arc::new(CameraLogin::new());
+            for profile in &camera.profiles {
+                let stream = profile.stream.clone();
+                let request = request(&camera, profile, address)?;
+                let publisher = hub
+                    .declare(stream.clone())
+                    .map_err(|error| CannotStart::Hub(stream.clone(), error))?;
+                supervisors.push(Supervisor {
+                    source: Source {
+                        stream: stream.clone(),
+                        request,
+                        address,
+                        segment: Arc::clone(segment),
+                        publisher,
+                        metrics: metrics.camera.stream(stream.as_str()),
+                        all_metrics: Arc::clone(metrics),
+                    },
+                    start: profile.start,
+                    login: Arc::clone(&login),
+                    status: Status { stream, board: board.clone(), metrics: Arc::clone(metrics) },
+                    stop: stop.subscribe(),
+                    back_off: BackOff::default(),
+                    carry: Carry::default(),
+                });
+            }
+        }
+        let mut tasks = JoinSet::new();
+        for supervisor in supervisors {
+            let span = tracing::info_span!("camera", stream = %supervisor.source.stream);
+            tasks.spawn(supervisor.run().instrument(span));
+        }
+        Ok(Self { tasks, stop })
     }
 
-    pub(super) async fn shutdown(self) {
-        todo!()
+    pub(super) async fn shutdown(mut self) {
+        self.stop.send_replace(Stop::Now);
+        // Each says good-bye within its own limit; as much again for a machine under load.
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limits::CAMERA_TEARDOWN * 2, all).await.is_err() {
+            tracing::warn!("some cameras were left without a good-bye");
+        }
+        self.tasks.shutdown().await;
+    }
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        let mut stop = self.stop.clone();
+        loop {
+            if self.start != StartMode::Always {
+                self.status.set(&self.source, Health::Idle);
+            }
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                () = wanted(self.start, self.source.publisher.demand()) => {}
+            }
+            let Some(pause) = self.attempt().await else { continue };
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.status.forget();
+    }
+
+    /// One attempt, and the pause after it; `None`: it was no longer wanted.
+    async fn attempt(&mut self) -> Option<Duration> {
+        let ended = AssertUnwindSafe(self.pull()).catch_unwind().await;
+        let (ended, login_pause) = ended.unwrap_or_else(|_| {
+            // The payload may quote the camera: it goes nowhere. The panic hook says where it was.
+            self.source.metrics.panics.inc();
+            audit::record(Event::PanicCaught { task: self.source.stream.as_str() });
+            self.source.publisher.pause();
+            let memory = LoginMemory::Nothing;
+            (Ended { ending: Ending::Panicked, memory, played: Duration::ZERO, intruders: 0 }, None)
+        });
+        let Ended { ending, played, intruders, memory: _ } = ended;
+        self.source.all_metrics.camera.ended(self.source.stream.as_str(), ending.label());
+        record(&self.source.stream, ending, intruders);
+        self.back_off.played(played);
+        if ending == Ending::Unwanted {
+            tracing::info!("camera is no longer pulled");
+            return None;
+        }
+        let pause = login_pause.unwrap_or_else(|| self.back_off.failed(Ladder::Ordinary, random()));
+        tracing::info!(
+            reason = %ending,
+            played_s = played.as_secs(),
+            retry_in_ms = millis(pause),
+            "camera session ended"
+        );
+        self.status.set(&self.source, waiting(&ending.to_string(), pause));
+        Some(pause)
+    }
+
+    /// One pull, and the pause that a refused login asks for.
+    async fn pull(&mut self) -> (Ended, Option<Duration>) {
+        let Self { source, start, login, status, stop, carry, .. } = self;
+        let unwanted = unwanted(*start, source.publisher.demand(), stop);
+        tokio::pin!(unwanted);
+        let mut unwanted: Unwanted<'_> = unwanted;
+        let opening = async {
+            let pass = login
+                .enter(|pause| {
+                    let reason = "the camera refused the login of another profile: correct it";
+                    status.set(source, waiting(reason, pause));
+                })
+                .await;
+            status.set(source, Health::Starting);
+            (source.open(login.memory()).await, pass)
+        };
+        let (ended, pass) = tokio::select! {
+            biased;
+            () = &mut unwanted => {
+                let memory = LoginMemory::Nothing;
+                let ending = Ending::Unwanted;
+                return (Ended { ending, memory, played: Duration::ZERO, intruders: 0 }, None);
+            }
+            (opened, pass) = opening => match opened {
+                Err(ended) => (ended, pass),
+                Ok(opened) => {
+                    login.accepted(pass);
+                    login.remember(opened.running.memory());
+                    let playing = || status.set(source, Health::Playing);
+                    let ended = source.play(opened, carry, &mut unwanted, playing).await;
+                    (ended, CameraLogin::pass_while_playing())
+                }
+            }
+        };
+        login.remember(ended.memory);
+        let pause = match ended.ending {
+            Ending::Session(reason) if reason.fault() == Fault::Login => {
+                Some(login.refused(pass, random()).await)
+            }
+            Ending::Session(_)
+            | Ending::Unwanted
+            | Ending::Unreachable(_)
+            | Ending::Parameters(_)
+            | Ending::NothingLawful
+            | Ending::FormatChanged
+            | Ending::Panicked => None,
+        };
+        (ended, pause)
+    }
+}
+
+impl Status {
+    fn set(&self, source: &Source, health: Health) {
+        source.metrics.state(match health {
+            Health::Idle => CameraState::Idle,
+            Health::Starting => CameraState::Starting,
+            Health::Playing => CameraState::Playing,
+            Health::Waiting { .. } => CameraState::Waiting,
+        });
+        self.board.set(&self.stream, health);
+    }
+
+    fn forget(&self) {
+        self.board.remove(&self.stream);
+        self.metrics.camera.forget(self.stream.as_str());
+    }
+}
+
+/// The request of a profile: the URL names the address that is dialled, and no account.
+fn request(
+    camera: &CameraSettings,
+    profile: &ProfileSettings,
+    address: CameraAddr,
+) -> Result<Request, CannotStart> {
+    if profile.stream.camera() != camera.name {
+        return Err(CannotStart::Misnamed(profile.stream.clone(), camera.name.clone()));
+    }
+    let bad_path = || CannotStart::BadPath(profile.stream.clone());
+    let lawful = profile.path.starts_with('/')
+        && profile.path.bytes().all(|b| b.is_ascii_graphic())
+        && profile.path.len() <= limits::RTSP_URI_BYTES / 2;
+    if !lawful {
+        return Err(bad_path());
+    }
+    let (ip, port) = (address.get().ip(), address.get().port());
+    let text = if ip.is_ipv6() {
+        format!("rtsp://[{ip}]:{port}{}", profile.path)
+    } else {
+        format!("rtsp://{ip}:{port}{}", profile.path)
+    };
+    Ok(Request {
+        url: Url::parse(&text).map_err(|_| bad_path())?,
+        login: camera.login.clone(),
+        basic: camera.basic,
+        user_agent: USER_AGENT.to_owned(),
+        kinds: Kinds::ALL,
+    })
+}
+
+/// Returns when the profile is to be pulled.
+async fn wanted(start: StartMode, mut demand: watch::Receiver<usize>) {
+    match start {
+        StartMode::Always => {}
+        StartMode::OnDemand { .. } => {
+            demanded(&mut demand, |readers| readers > 0).await;
+        }
+    }
+}
+
+/// Returns when the profile is no longer to be pulled.
+async fn unwanted(
+    start: StartMode,
+    mut demand: watch::Receiver<usize>,
+    stop: &mut watch::Receiver<Stop>,
+) {
+    let unread = async {
+        match start {
+            StartMode::Always => std::future::pending().await,
+            StartMode::OnDemand { linger } => loop {
+                demanded(&mut demand, |readers| readers == 0).await;
+                let again = demanded(&mut demand, |readers| readers > 0);
+                if tokio::time::timeout(linger, again).await.is_err() {
+                    return;
+                }
+            },
+        }
+    };
+    tokio::select! {
+        () = stopped(stop) => {}
+        () = unread => {}
+    }
+}
+
+async fn demanded(demand: &mut watch::Receiver<usize>, enough: impl Fn(usize) -> bool) {
+    if demand.wait_for(|readers| enough(*readers)).await.is_err() {
+        // The sender lives in our own publisher; without it nothing is demanded.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Returns when the gateway stops cameras; a dropped sender is the same.
+fn stopped(stop: &mut watch::Receiver<Stop>) -> impl Future<Output = ()> + '_ {
+    stop.wait_for(|stop| *stop == Stop::Now).map(drop)
+}
+
+/// What the security log hears of an end.
+fn record(stream: &StreamName, ending: Ending, intruders: u64) {
+    if intruders > 0 {
+        audit::record(Event::DoorIntruder { stream, count: intruders });
+    }
+    match ending {
+        Ending::Session(EndReason::Panicked) => {
+            audit::record(Event::PanicCaught { task: stream.as_str() });
+        }
+        Ending::Session(reason) => match reason.fault() {
+            Fault::Login => {
+                audit::record(Event::CameraLoginFailed { stream, reason: reason.label() });
+            }
+            Fault::Limit => {
+                audit::record(Event::CameraMisbehaved { stream, reason: reason.label() });
+            }
+            Fault::Protocol | Fault::Network | Fault::Gone | Fault::Ours => {}
+        },
+        Ending::Parameters(_) | Ending::NothingLawful => {
+            audit::record(Event::CameraMisbehaved { stream, reason: ending.label() });
+        }
+        // Recorded where it was caught, or nothing to record.
+        Ending::Panicked | Ending::Unwanted | Ending::Unreachable(_) | Ending::FormatChanged => {}
+    }
+}
+
+fn waiting(reason: &str, pause: Duration) -> Health {
+    Health::Waiting { reason: reason.to_owned(), retry_in_ms: millis(pause) }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// For jitter only; without randomness there is none.
+fn random() -> u32 {
+    let mut bytes = [0; 4];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => u32::from_ne_bytes(bytes),
+        Err(_) => 0,
     }
 }

@@ -39,7 +39,11 @@ impl Board {
     /// Sets the health of a stream.
     pub fn set(&self, stream: &StreamName, health: Health) {
         self.0.send_if_modified(|all| {
-            all.insert(stream.clone(), health.clone()).as_ref() != Some(&health)
+            let changed = all.get(stream) != Some(&health);
+            if changed {
+                all.insert(stream.clone(), health);
+            }
+            changed
         });
     }
 

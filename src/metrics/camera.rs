@@ -239,7 +239,7 @@ fn forget_reasons(
     seen.lock().unwrap_or_else(PoisonError::into_inner).retain(|(stream, reason)| {
         let gone = stream == name;
         if gone {
-            family.remove(&ReasonLabel { stream: stream.clone(), reason: *reason });
+            family.remove(&ReasonLabel { stream: stream.clone(), reason });
         }
         !gone
     });

@@ -21,34 +21,35 @@ impl Bench {
         Self { base: tokio::time::Instant::now().into_std(), timeline }
     }
 
-    fn at(&self, ms: u64) -> Arrival {
-        let after = Duration::from_millis(ms);
+    fn at(&self, ms: i64) -> Arrival {
+        let after = Duration::from_millis(u64::try_from(ms).unwrap());
         Arrival { at: self.base + after, utc: UNIX_EPOCH + Duration::from_secs(1_000_000) + after }
     }
 
-    fn place(&mut self, track: usize, camera: i64, ms: u64) -> Placed {
+    fn place(&mut self, track: usize, camera: i64, ms: i64) -> Placed {
         let arrival = self.at(ms);
         self.timeline.place(track, Stamp { camera, start: None }, arrival).unwrap()
     }
 
-    fn ticks(&mut self, track: usize, camera: i64, ms: u64) -> i64 {
+    fn ticks(&mut self, track: usize, camera: i64, ms: i64) -> i64 {
         self.place(track, camera, ms).ticks
     }
 
-    fn announced(&mut self, track: usize, camera: i64, start: i64, ms: u64) -> i64 {
+    fn announced(&mut self, track: usize, camera: i64, start: i64, ms: i64) -> i64 {
         let arrival = self.at(ms);
         self.timeline.place(track, Stamp { camera, start: Some(start) }, arrival).unwrap().ticks
     }
 
     /// `ntp` in ms since 1900, or whenever the camera thinks.
-    fn report(&mut self, track: usize, ntp: u64, camera: i64, ms: u64) {
-        let fixed = (ntp / 1000) << 32 | ((ntp % 1000) << 32).div_ceil(1000);
+    fn report(&mut self, track: usize, ntp: i64, camera: i64, ms: i64) {
+        let ntp = u64::try_from(ntp).unwrap();
+        let fixed = ((ntp / 1000) << 32) | ((ntp % 1000) << 32).div_ceil(1000);
         let arrival = self.at(ms);
         self.timeline.report(track, fixed, camera, arrival);
     }
 
     /// Wall clock of a unit in ms after the UTC of `at(0)`.
-    fn wall(&mut self, track: usize, camera: i64, ms: u64) -> i64 {
+    fn wall(&mut self, track: usize, camera: i64, ms: i64) -> i64 {
         let zero = self.at(0).utc;
         let wall = self.place(track, camera, ms).wallclock;
         match wall.duration_since(zero) {
@@ -66,8 +67,8 @@ fn skew_ms(video_ticks: i64, audio: TrackClock, audio_ticks: i64) -> i64 {
 fn b_pictures_go_back_within_the_window_and_no_further() {
     let mut bench = Bench::new(&[VIDEO]);
     // I0 P3 B1 B2 at 25 fps: decode order, presentation times.
-    for (i, picture) in [0i64, 3, 1, 2, 6, 4, 5].into_iter().enumerate() {
-        assert_eq!(bench.ticks(0, 7_000 + picture * 3600, 40 * i as u64), picture * 3600);
+    for (i, picture) in (0i64..).zip([0i64, 3, 1, 2, 6, 4, 5]) {
+        assert_eq!(bench.ticks(0, 7_000 + picture * 3600, 40 * i), picture * 3600);
     }
     assert_eq!(bench.timeline.set_anew_count(), 0);
     // The window in time: one second back is lawful, a tick more is not.
@@ -101,16 +102,16 @@ fn sound_never_goes_back() {
 fn a_jump_is_set_to_the_arrival_clock_once_and_for_all_tracks() {
     let mut bench = Bench::new(&[VIDEO, PCM]);
     for i in 0..100i64 {
-        bench.announced(0, i * 3600, 0, 40 * i as u64);
-        bench.announced(1, i * 320, 0, 40 * i as u64 + 25);
+        bench.announced(0, i * 3600, 0, 40 * i);
+        bench.announced(1, i * 320, 0, 40 * i + 25);
     }
     // The camera sets its clock an hour forward; sound follows with its own rate and other jitter.
     let jump = 3600;
     let mut skews = Vec::new();
     for i in 100..200i64 {
         let late = if i == 100 { 90 } else { 0 };
-        let video = bench.ticks(0, (i * 3600) + jump * 90_000, 40 * i as u64 + late);
-        let audio = bench.ticks(1, i * 320 + jump * 8_000, 40 * i as u64 + 95);
+        let video = bench.ticks(0, (i * 3600) + jump * 90_000, 40 * i + late);
+        let audio = bench.ticks(1, i * 320 + jump * 8_000, 40 * i + 95);
         assert!((VIDEO.ns(video) / MILLISECOND - 40 * i).abs() <= 100, "{i}: {video}");
         skews.push(skew_ms(video, PCM, audio));
     }
@@ -122,7 +123,7 @@ fn a_jump_is_set_to_the_arrival_clock_once_and_for_all_tracks() {
 fn the_limits_of_the_arrival_clock_hold_one_over() {
     let play = |bench: &mut Bench| {
         for i in 0..200i64 {
-            bench.ticks(0, i * 3600, 40 * i as u64);
+            bench.ticks(0, i * 3600, 40 * i);
         }
     };
     let ahead = ns(limits::CLOCK_AHEAD) / MILLISECOND;
@@ -135,7 +136,7 @@ fn the_limits_of_the_arrival_clock_hold_one_over() {
     ] {
         let mut bench = Bench::new(&[VIDEO]);
         play(&mut bench);
-        bench.ticks(0, media * 90, u64::try_from(arrival).unwrap());
+        bench.ticks(0, media * 90, arrival);
         assert_eq!(bench.timeline.set_anew_count(), jumps, "{media} at {arrival}");
     }
     let burst = ns(limits::CLOCK_AHEAD_AT_START) / MILLISECOND;
@@ -153,8 +154,8 @@ fn ten_seconds_off_are_ten_seconds() {
     let mut bench = Bench::new(&[VIDEO, AAC]);
     let mut last = 0;
     for i in 0..50i64 {
-        last = bench.ticks(0, 5_000_000 + i * 3600, 40 * i as u64);
-        bench.ticks(1, i * 1920, 40 * i as u64 + 10);
+        last = bench.ticks(0, 5_000_000 + i * 3600, 40 * i);
+        bench.ticks(1, i * 1920, 40 * i + 10);
     }
     assert_eq!(last, 49 * 3600);
     bench.timeline.begin([VIDEO, AAC]);
@@ -208,7 +209,7 @@ fn with_reports(true_lag_ms: i64, early: bool) -> (i64, i64) {
     let (mut before, mut after) = (None, 0);
     let mut tops = (i64::MIN, i64::MIN);
     for i in 0..200i64 {
-        let ms = 40 * i as u64;
+        let ms = 40 * i;
         let video = bench.ticks(0, i * 3600, ms);
         if early && i == 0 {
             bench.report(0, 100_000_000, 0, 0);
@@ -273,17 +274,17 @@ fn wall_time_is_one_smooth_mapping_of_the_least_delay() {
     // Later the mapping follows by half a millisecond a second at most.
     assert_eq!(bench.wall(0, 90_000 * 3, 3_050), 3_050);
     for second in 4..8 {
-        bench.wall(0, 90_000 * second, 1000 * second as u64 + 50);
+        bench.wall(0, 90_000 * second, 1000 * second + 50);
     }
     let mut last = 0;
     for second in 8..60 {
-        let off = bench.wall(0, 90_000 * second, 1000 * second as u64 + 40) - 1000 * second - 50;
+        let off = bench.wall(0, 90_000 * second, 1000 * second + 40) - 1000 * second - 50;
         assert!((last - 1..=last).contains(&off), "{last} {off}");
         last = off;
     }
     assert_eq!(last, -10);
     for second in 60..100 {
-        let off = bench.wall(0, 90_000 * second, 1000 * second as u64 + 90) - 1000 * second - 50;
+        let off = bench.wall(0, 90_000 * second, 1000 * second + 90) - 1000 * second - 50;
         assert!((last..=last + 1).contains(&off), "{last} {off}");
         last = off;
     }
@@ -303,7 +304,7 @@ fn a_set_gateway_clock_steps_the_wall_mapping() {
 
 #[test]
 fn ntp_fixed_point() {
-    assert_eq!(ntp_ns(1 << 32 | 1 << 31), 1_500_000_000);
+    assert_eq!(ntp_ns((1 << 32) | (1 << 31)), 1_500_000_000);
     assert_eq!(ntp_ns(u64::MAX), 4_294_967_295_999_999_999);
 }
 
@@ -315,7 +316,7 @@ proptest! {
         fps in 5u32..60,
         start in prop_oneof![Just(i64::from(u32::MAX) - 50_000), any::<i32>().prop_map(i64::from)],
         reorder in 0usize..5,
-        delays in prop::collection::vec(prop_oneof![9 => 0u64..300, 1 => 0u64..2000], 300),
+        delays in prop::collection::vec(prop_oneof![9 => 0i64..300, 1 => 0i64..2000], 300),
         ppm in -100i64..100,
     ) {
         let mut bench = Bench::new(&[VIDEO, AAC]);
@@ -329,7 +330,7 @@ proptest! {
             let camera = start + i64::try_from(shown).unwrap() * step;
             let real = i64::try_from(i).unwrap() * step * (1_000_000 + ppm) / 90 / 1_000_000;
             // The network delays, and never swaps.
-            delivered = delivered.max(u64::try_from(real).unwrap() + delay);
+            delivered = delivered.max(real + delay);
             let ticks = bench.ticks(0, camera, delivered);
             prop_assert_eq!(*offset.get_or_insert(ticks - camera), ticks - camera);
         }
@@ -350,7 +351,7 @@ proptest! {
                 Just(i64::MIN),
             ],
             prop::option::of(any::<i64>()),
-            0u64..3_000,
+            0i64..3_000,
             any::<u64>(),
         ), 1..200),
     ) {
@@ -372,7 +373,7 @@ proptest! {
             let window = if what == 0 { ns(limits::REORDER_TIME) + 1 } else { 0 };
             prop_assert!(media >= tops[what].saturating_sub(window), "{} after {}", media, tops[what]);
             tops[what] = tops[what].max(media);
-            let now = i64::try_from(now).unwrap() * MILLISECOND;
+            let now = now * MILLISECOND;
             let most = ns(limits::CLOCK_AHEAD_AT_START) + (moves + 2) * ns(limits::TRACK_SKEW);
             prop_assert!(media <= now + most, "{} at {}", media, now);
         }

@@ -1,0 +1,218 @@
+//! One pull: dial, through the airlock, into the hub, until it ends.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::hub::Publisher;
+use crate::limits;
+use crate::media::{Refused, StreamName};
+use crate::metrics::{CameraStreamMetrics, Metrics};
+use crate::segment::{CameraAddr, Segment};
+
+use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Request};
+use super::intake::{Carry, Intake, Outlet, Phase};
+
+/// Where a stream comes from and goes to. Unchanged while it is configured.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) stream: StreamName,
+    pub(super) request: Request,
+    pub(super) address: CameraAddr,
+    pub(super) segment: Arc<Segment>,
+    pub(super) publisher: Publisher,
+    pub(super) metrics: CameraStreamMetrics,
+    pub(super) all_metrics: Arc<Metrics>,
+}
+
+/// Why a pull ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Nobody wants it any more, or the gateway stops.
+    Unwanted,
+    /// No connection.
+    Unreachable(io::ErrorKind),
+    /// The airlock's reason.
+    Session(EndReason),
+    /// The parameter sets are not lawful.
+    Parameters(Refused),
+    /// No picture came that the media policy lets through.
+    NothingLawful,
+    /// The format changed in mid-session.
+    FormatChanged,
+    /// A panic was caught.
+    Panicked,
+}
+
+/// How a pull went.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) ending: Ending,
+    pub(super) memory: LoginMemory,
+    /// Time that units were published.
+    pub(super) played: Duration,
+    /// Strangers at the loopback door.
+    pub(super) intruders: u64,
+}
+
+/// A future that returns when the pull is to end.
+pub(super) type Unwanted<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
+
+impl Source {
+    /// Dials the camera and brings it to play.
+    pub(super) async fn open(&self, memory: LoginMemory) -> Result<Opened, Ended> {
+        self.metrics.attempts.inc();
+        let socket = match self.segment.dial(self.address).await {
+            Ok(socket) => socket,
+            Err(error) => {
+                let ending = Ending::Unreachable(error.kind());
+                return Err(Ended { ending, memory, played: Duration::ZERO, intruders: 0 });
+            }
+        };
+        let (segment, address) = (Arc::clone(&self.segment), self.address);
+        let redial = move || async move { segment.dial(address).await };
+        match airlock::open(socket, redial, &self.request, memory).await {
+            Ok(opened) => {
+                self.metrics.sessions.inc();
+                Ok(opened)
+            }
+            Err(Failure { reason, memory, counts }) => {
+                self.count(&counts, &Counts::default());
+                let ending = Ending::Session(reason);
+                Err(Ended { ending, memory, played: Duration::ZERO, intruders: counts.intruders })
+            }
+        }
+    }
+
+    /// Publishes what comes until the session ends or `unwanted` returns. `on_first` is called when the
+    /// first unit goes to the hub.
+    pub(super) async fn play(
+        &self,
+        opened: Opened,
+        carry: &mut Carry,
+        unwanted: &mut Unwanted<'_>,
+        on_first: impl Fn(),
+    ) -> Ended {
+        let Opened { mut items, tracks, mut running } = opened;
+        let outlet = Outlet {
+            stream: &self.stream,
+            publisher: &self.publisher,
+            metrics: &self.metrics,
+            all_metrics: &self.all_metrics.camera,
+        };
+        let mut intake = Intake::new(outlet, carry, tracks, &items);
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut counted = Counts::default();
+        let mut phase = intake.phase();
+        let ours = loop {
+            tokio::select! {
+                biased;
+                () = &mut *unwanted => break Some(Ending::Unwanted),
+                _ = second.tick() => {
+                    let counts = running.counts();
+                    self.count(&counts, &counted);
+                    counted = counts;
+                    intake.count();
+                    if intake.progress().elapsed() >= limits::CAMERA_RANDOM_ACCESS {
+                        let refused = intake.refused();
+                        break Some(refused.map_or(Ending::NothingLawful, Ending::Parameters));
+                    }
+                }
+                item = items.next() => match item {
+                    // The first error is the end: the depacketiser is never asked again.
+                    None => break None,
+                    Some(item) => if intake.take(item, &items).is_err() {
+                        break Some(Ending::FormatChanged);
+                    }
+                }
+            }
+            if phase != intake.phase() {
+                phase = intake.phase();
+                on_first();
+            }
+        };
+        intake.count();
+        let played = match intake.phase() {
+            Phase::Collecting => Duration::ZERO,
+            Phase::Publishing { since } => Instant::now().saturating_duration_since(since),
+        };
+        self.publisher.pause();
+        let report = match ours {
+            Some(_) => running.stop().await,
+            None => running.ended().await,
+        };
+        self.count(&report.counts, &counted);
+        Ended {
+            ending: ours.unwrap_or(Ending::Session(report.reason)),
+            memory: report.memory,
+            played,
+            intruders: report.counts.intruders,
+        }
+    }
+
+    /// Adds what the airlock counted since `before`.
+    fn count(&self, now: &Counts, before: &Counts) {
+        self.metrics.wire_bytes.inc_by(now.bytes.saturating_sub(before.bytes));
+        self.metrics.lost_packets.inc_by(now.lost.saturating_sub(before.lost));
+        for (reason, count) in [
+            ("packet_header", now.dropped_header.saturating_sub(before.dropped_header)),
+            ("packet_source", now.dropped_source.saturating_sub(before.dropped_source)),
+            ("packet_sequence", now.dropped_sequence.saturating_sub(before.dropped_sequence)),
+            ("packet_payload", now.dropped_payload.saturating_sub(before.dropped_payload)),
+            ("packet_channel", now.dropped_channel.saturating_sub(before.dropped_channel)),
+            ("packet_early", now.dropped_early.saturating_sub(before.dropped_early)),
+            ("rtcp", now.dropped_rtcp.saturating_sub(before.dropped_rtcp)),
+            ("stray_answer", now.stray_answers.saturating_sub(before.stray_answers)),
+            ("camera_request", now.camera_requests.saturating_sub(before.camera_requests)),
+            ("section", now.dropped_sections.saturating_sub(before.dropped_sections)),
+        ] {
+            if count > 0 {
+                self.all_metrics.camera.dropped(self.stream.as_str(), reason, count);
+            }
+        }
+    }
+}
+
+impl Ending {
+    /// A stable word for metrics.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Unwanted => "unwanted",
+            Self::Unreachable(_) => "unreachable",
+            Self::Session(reason) => reason.label(),
+            Self::Parameters(_) => "parameters",
+            Self::NothingLawful => "nothing_lawful",
+            Self::FormatChanged => "format_changed",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unwanted => f.write_str("no longer wanted"),
+            Self::Unreachable(kind) => {
+                write!(f, "no connection to the camera ({kind}): check address, power and network")
+            }
+            Self::Session(reason) => write!(f, "{reason}"),
+            Self::Parameters(refused) => {
+                write!(f, "the camera's parameters are not taken: {refused}")
+            }
+            Self::NothingLawful => f.write_str(
+                "the camera sent no picture to start with, or none that passes the media checks: \
+                 shorten its key-frame interval",
+            ),
+            Self::FormatChanged => f.write_str("the camera changed its video format"),
+            Self::Panicked => {
+                f.write_str("the gateway failed on this camera (a bug of ours: report it)")
+            }
+        }
+    }
+}
