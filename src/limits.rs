@@ -185,8 +185,17 @@ pub const UNAUTHENTICATED_PER_SOURCE: usize = 8;
 pub const WAITING: usize = 1024;
 /// Of these, of one source.
 pub const WAITING_PER_SOURCE: usize = 512;
+/// How long a connection waits for a place before it is closed.
+pub const PLACE_WAIT: Duration = Duration::from_secs(30);
 /// Connections of all clients.
 pub const CONNECTIONS: usize = 8192;
+/// Bytes of one client that wait unsent in the kernel (`TCP_NOTSENT_LOWAT`): about a key frame, so that
+/// a slow reader is seen while what it missed can still be skipped.
+pub const UNSENT_BYTES: u32 = 128 * 1024;
+/// First pause after `accept` failed for want of a descriptor or memory; doubles.
+pub const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Longest such pause.
+pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// No byte of a write taken by a client.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
 /// RTSP session timeout towards clients.
@@ -231,7 +240,7 @@ pub const PENALTY_MAX: Duration = Duration::from_secs(600);
 pub const PENALTIES: usize = 65_536;
 /// Credentials remembered as good, so that one client's many connections cost one password hash.
 pub const KNOWN_GOOD: usize = 1024;
-/// How long they are remembered.
+/// How long they are remembered after their last use.
 pub const KNOWN_GOOD_TIME: Duration = Duration::from_secs(300);
 /// A digest nonce of ours lives this long.
 pub const NONCE_TIME: Duration = Duration::from_secs(300);

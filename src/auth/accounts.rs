@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::passwords::Verdicts;
 use super::permit::Principal;
-use super::settings::{CertificateMatch, Credential, Grant, Settings, User};
+use super::settings::{CertificateMatch, Credential, Grant, PasswordHash, Settings, User};
 use crate::media::{Kinds, StreamName};
 use crate::tls::PeerIdentity;
 
@@ -43,6 +44,8 @@ impl Account {
 pub(super) struct Accounts {
     by_name: HashMap<Box<str>, Arc<Account>>,
     certificates: Vec<Arc<Account>>,
+    decoy: Option<PasswordHash>,
+    verdicts: Arc<Verdicts>,
 }
 
 impl Accounts {
@@ -56,7 +59,10 @@ impl Accounts {
             }
             match account.credential() {
                 Credential::Certificate(_) => accounts.certificates.push(Arc::clone(&account)),
-                Credential::Argon2id(_) | Credential::Generated(_) => {}
+                Credential::Argon2id(hash) => {
+                    accounts.decoy.get_or_insert_with(|| hash.decoy());
+                }
+                Credential::Generated(_) => {}
             }
             accounts.by_name.insert(name, account);
         }
@@ -65,6 +71,17 @@ impl Accounts {
 
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Account>> {
         self.by_name.get(name)
+    }
+
+    /// What is hashed for an account that does not exist, so that it takes as long as one that does.
+    /// `None`: no account has a password hash.
+    pub(super) fn decoy(&self) -> Option<&PasswordHash> {
+        self.decoy.as_ref()
+    }
+
+    /// What is known of credentials presented to these accounts.
+    pub(super) fn verdicts(&self) -> &Arc<Verdicts> {
+        &self.verdicts
     }
 
     pub(super) fn of_certificate(&self, identity: &PeerIdentity) -> Option<&Arc<Account>> {

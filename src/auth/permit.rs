@@ -110,7 +110,7 @@ impl Permit {
                         return;
                     }
                 }
-                () = ended(self.principal.ends) => return,
+                () = ended(self.principal.ends) => {}
             }
         }
     }

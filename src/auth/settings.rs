@@ -6,6 +6,7 @@ use argon2::password_hash::phc;
 use secrecy::SecretString;
 
 use super::REALM;
+use super::passwords::random;
 use crate::digest::{Algorithm, Ha1};
 use crate::limits;
 use crate::media::{Kinds, StreamPattern};
@@ -112,6 +113,21 @@ impl GeneratedSecret {
         })
     }
 
+    /// What is stored for MD5. As good as the secret: for the configuration file only.
+    pub fn md5_hex(&self) -> &str {
+        self.md5.expose_hex()
+    }
+
+    /// What is stored for SHA-256. As good as the secret: for the configuration file only.
+    pub fn sha256_hex(&self) -> &str {
+        self.sha256.expose_hex()
+    }
+
+    /// Whether `password` is the secret (Basic). Constant time.
+    pub(super) fn fits(&self, user: &str, password: &SecretString) -> bool {
+        Ha1::new(Algorithm::Sha256, user, REALM, password).matches(&self.sha256)
+    }
+
     /// The HA1 for `algorithm`.
     pub(super) fn ha1(&self, algorithm: Algorithm) -> &Ha1 {
         match algorithm {
@@ -123,10 +139,10 @@ impl GeneratedSecret {
 
 /// An argon2id hash in PHC form, checked, with a cost that cannot exhaust the gateway.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(phc::PasswordHash);
+pub struct PasswordHash(Box<phc::PasswordHash>);
 
-/// Most memory one hash may ask for, KiB: 256 MiB, twice at once.
-const MEMORY_MAX_KIB: u32 = 256 * 1024;
+/// Most memory one hash may ask for, KiB.
+const MEMORY_MAX_KIB: u32 = 64 * 1024;
 /// Most passes over the memory.
 const PASSES_MAX: u32 = 16;
 
@@ -141,7 +157,14 @@ impl PasswordHash {
         if params.m_cost() > MEMORY_MAX_KIB || params.t_cost() > PASSES_MAX {
             return Err(BadPasswordHash::Cost);
         }
-        Ok(Self(hash))
+        Ok(Self(Box::new(hash)))
+    }
+
+    /// A hash that costs the same and that no password fits: for accounts that do not exist.
+    pub(super) fn decoy(&self) -> Self {
+        let mut decoy = self.0.clone();
+        decoy.hash = phc::Output::new(&random::<32>()).ok();
+        Self(decoy)
     }
 
     pub(super) fn phc(&self) -> &phc::PasswordHash {

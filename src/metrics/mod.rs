@@ -1,17 +1,21 @@
 //! Counters and gauges as typed fields, and their Prometheus text. Label sets are bounded: stream
 //! names, listener names, and the enums below; never a client's or camera's text.
 
+mod auth;
 mod camera;
 mod hub;
+mod listen;
 mod rtsp_server;
 
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
+pub use auth::{AuthMetrics, LoginResult};
 pub use camera::{CameraMetrics, CameraState, CameraStreamMetrics, UnitMetrics};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
+pub use listen::{Ending, ListenMetrics, OpenConnection};
 
 /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
 ///
@@ -25,6 +29,10 @@ pub struct Metrics {
     pub hub: HubMetrics,
     /// RTSP server.
     pub rtsp_server: RtspServerMetrics,
+    /// Logins.
+    pub auth: AuthMetrics,
+    /// Accept loops.
+    pub listen: ListenMetrics,
     registry: Registry,
 }
 
@@ -35,7 +43,9 @@ impl Metrics {
         let camera = CameraMetrics::register(&mut registry);
         let hub = HubMetrics::register(&mut registry);
         let rtsp_server = RtspServerMetrics::register(&mut registry);
-        Arc::new(Self { camera, hub, rtsp_server, registry })
+        let auth = AuthMetrics::register(&mut registry);
+        let listen = ListenMetrics::register(&mut registry);
+        Arc::new(Self { auth, camera, hub, listen, rtsp_server, registry })
     }
 
     /// The Prometheus (OpenMetrics) text.
