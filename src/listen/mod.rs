@@ -1,1 +1,12 @@
-//! (being built)
+//! Accept loops: who may connect at once, for how long before login, and the TLS handshake.
+//!
+//! A listener hands finished connections to a handler and owns their tasks: its drop ends them all. What
+//! happens on a connection (first byte, requests, login time) is the handler's.
+
+mod accept;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use accept::{Accepted, CannotListen, Encryption, Gate, Listener};
+pub use stream::ClientStream;

@@ -1,0 +1,303 @@
+//! The accept loop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+
+use super::stream::ClientStream;
+use crate::audit::{self, Event};
+use crate::auth::{Arrival, Places, PreAuthPlace};
+use crate::limits;
+use crate::metrics::{Ending, Metrics};
+use crate::tls::{PeerIdentity, peer_identity};
+
+/// A client dead without a word is noticed after about two minutes, if nothing is written to it.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// See [`KEEPALIVE_IDLE`].
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// What all listeners of the process share: the number of connections, and the places before login.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    connections: Arc<Semaphore>,
+    places: Places,
+    metrics: Arc<Metrics>,
+}
+
+impl Gate {
+    /// Open.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        let connections = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        Self { connections, places: Places::new(), metrics }
+    }
+
+    /// Connections that have not logged in: those with a place, and those that wait for one.
+    pub fn unauthenticated(&self) -> (usize, usize) {
+        self.places.count()
+    }
+}
+
+/// Whether a listener encrypts.
+#[derive(Debug, Clone)]
+pub enum Encryption {
+    /// TLS, with the configuration that is in force when a connection comes: certificates are renewed
+    /// without touching the listener or its connections.
+    Tls(watch::Receiver<Arc<ServerConfig>>),
+    /// None: loopback addresses only.
+    Plain,
+}
+
+/// A connection ready for its handler.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The bytes.
+    pub stream: ClientStream,
+    /// Who connects.
+    pub peer: SocketAddr,
+    /// What the verified client certificate says, if there is one.
+    pub identity: Option<PeerIdentity>,
+    /// Drop it at login, so that the next one may enter.
+    pub place: PreAuthPlace,
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    name: Arc<str>,
+    socket: TcpListener,
+    encryption: Encryption,
+    gate: Gate,
+}
+
+/// A listener cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotListen {
+    /// Without encryption beyond loopback.
+    #[error(
+        "listener `{name}` on {address} has no TLS; without it only 127.0.0.1 and [::1] can be used"
+    )]
+    Exposed {
+        /// Configured name.
+        name: Arc<str>,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// The system refuses.
+    #[error("listener `{name}` cannot use {address}: {error}")]
+    Socket {
+        /// Configured name.
+        name: Arc<str>,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl Listener {
+    /// Opens a listener. Port 0 takes a free one. `name` is the configured one: a label of metrics.
+    pub async fn bind(
+        name: &str,
+        address: SocketAddr,
+        encryption: Encryption,
+        gate: Gate,
+    ) -> Result<Self, CannotListen> {
+        let name: Arc<str> = name.into();
+        match &encryption {
+            Encryption::Plain if !address.ip().to_canonical().is_loopback() => {
+                return Err(CannotListen::Exposed { name, address });
+            }
+            Encryption::Plain | Encryption::Tls(_) => {}
+        }
+        match TcpListener::bind(address).await {
+            Ok(socket) => Ok(Self { name, socket, encryption, gate }),
+            Err(error) => Err(CannotListen::Socket { name, address, error }),
+        }
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts connections for ever and runs `handler` on each, in a task of its own. Dropping the future
+    /// closes the listener and ends all its connections. A handler that panics costs its connection only.
+    pub async fn run<H, F>(self, handler: H)
+    where
+        H: Fn(Accepted) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let this = Arc::new(self);
+        let handler = Arc::new(handler);
+        let mut tasks = JoinSet::new();
+        let mut pause = Pause::default();
+        loop {
+            tokio::select! {
+                arrived = this.next(&mut pause) => {
+                    let (this, handler) = (Arc::clone(&this), Arc::clone(&handler));
+                    tasks.spawn(async move {
+                        let Arrived { tcp, peer, arrival, _counted } = arrived;
+                        let _open = this.gate.metrics.listen.opened(&this.name);
+                        if let Some(accepted) = this.admit(tcp, peer, arrival).await {
+                            handler(accepted).await;
+                        }
+                    });
+                }
+                Some(ended) = tasks.join_next() => this.report(ended),
+            }
+        }
+    }
+
+    /// The next connection, once there is room for one. Cancel-safe.
+    async fn next(&self, pause: &mut Pause) -> Arrived {
+        loop {
+            sleep_until(pause.until).await;
+            self.gate.places.room().await;
+            let counted = Arc::clone(&self.gate.connections).acquire_owned().await;
+            match (self.socket.accept().await, counted) {
+                (Ok((tcp, peer)), Ok(counted)) => {
+                    *pause = Pause::default();
+                    let arrival = self.gate.places.arrive(peer.ip());
+                    return Arrived { tcp, peer, arrival, _counted: counted };
+                }
+                (Err(error), Ok(_)) => {
+                    self.gate.metrics.listen.accept_error(&self.name);
+                    if pause.after(&error) {
+                        warn!(listener = %self.name, %error, "cannot accept connections");
+                    }
+                }
+                // The semaphore is never closed.
+                (_, Err(_)) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Waits for a place, then for the handshake.
+    async fn admit(&self, tcp: TcpStream, peer: SocketAddr, arrival: Arrival) -> Option<Accepted> {
+        let place = match arrival {
+            Arrival::Enters(place) => place,
+            Arrival::Waits(waiting) => match timeout(limits::PLACE_WAIT, waiting.turn()).await {
+                Ok(Some(place)) => place,
+                Ok(None) | Err(_) => return self.ended(peer, Ending::Waited),
+            },
+            Arrival::Refused => return self.ended(peer, Ending::SourceFull),
+        };
+        if let Err(error) = tune(&tcp) {
+            // The peer is gone already, most likely; the next read says so.
+            debug!(%peer, %error, "socket options");
+        }
+        match &self.encryption {
+            Encryption::Plain => {
+                Some(Accepted { stream: ClientStream::Plain(tcp), peer, identity: None, place })
+            }
+            Encryption::Tls(config) => {
+                let acceptor = TlsAcceptor::from(Arc::clone(&config.borrow()));
+                match timeout(limits::HANDSHAKE, acceptor.accept(tcp)).await {
+                    Ok(Ok(tls)) => {
+                        let identity = peer_identity(tls.get_ref().1);
+                        let stream = ClientStream::Tls(Box::new(tls));
+                        Some(Accepted { stream, peer, identity, place })
+                    }
+                    Ok(Err(error)) => {
+                        debug!(%peer, %error, "TLS handshake");
+                        if let Some(reason) = refused_certificate(&error) {
+                            audit::record(Event::CertificateRefused {
+                                source: peer.ip(),
+                                reason: &reason,
+                            });
+                        }
+                        self.ended(peer, Ending::HandshakeFailed)
+                    }
+                    Err(_) => self.ended(peer, Ending::HandshakeTimeout),
+                }
+            }
+        }
+    }
+
+    fn ended(&self, peer: SocketAddr, reason: Ending) -> Option<Accepted> {
+        debug!(listener = %self.name, %peer, ?reason, "connection ended early");
+        let penalised = match reason {
+            Ending::SourceFull => Some("too many of this source wait"),
+            Ending::HandshakeTimeout => Some("no TLS handshake in time"),
+            // Waiting is no fault of theirs; a failed handshake is most often a wrong setting.
+            Ending::Waited | Ending::HandshakeFailed | Ending::Panicked => None,
+        };
+        if let Some(reason) = penalised {
+            audit::record(Event::ConnectionPenalised { source: peer.ip(), reason });
+        }
+        self.gate.metrics.listen.ended(&self.name, reason);
+        None
+    }
+
+    fn report(&self, ended: Result<(), JoinError>) {
+        if ended.is_err_and(|error| error.is_panic()) {
+            audit::record(Event::PanicCaught { task: &self.name });
+            self.gate.metrics.listen.ended(&self.name, Ending::Panicked);
+        }
+    }
+}
+
+/// A connection just accepted, with its place in the count of all.
+struct Arrived {
+    tcp: TcpStream,
+    peer: SocketAddr,
+    arrival: Arrival,
+    _counted: OwnedSemaphorePermit,
+}
+
+/// When `accept` may be tried again, so that a full descriptor table does not spin the loop.
+#[derive(Debug)]
+pub(super) struct Pause {
+    pub(super) until: Instant,
+    length: Duration,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self { until: Instant::now(), length: Duration::ZERO }
+    }
+}
+
+impl Pause {
+    /// After a failure. Returns whether a run of failures begins: the one that is logged.
+    pub(super) fn after(&mut self, error: &io::Error) -> bool {
+        // These concern one connection that is gone already.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+        {
+            return false;
+        }
+        let first = self.length.is_zero();
+        self.length = (self.length * 2).clamp(limits::ACCEPT_PAUSE_MIN, limits::ACCEPT_PAUSE_MAX);
+        self.until = Instant::now() + self.length;
+        first
+    }
+}
+
+/// Why a client certificate was refused, if that is why the handshake failed.
+fn refused_certificate(error: &io::Error) -> Option<String> {
+    let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let certificate = matches!(
+        tls,
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
+    );
+    certificate.then(|| tls.to_string())
+}
+
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_notsent_lowat(limits::UNSENT_BYTES)?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL),
+    )
+}
