@@ -189,12 +189,15 @@ impl Connection {
         let Some((profile, Some(track))) = self.locate(&request.uri) else {
             return Response::new(404);
         };
+        let count = self.shared.tracks.get(profile).map_or(0, Vec::len);
+        if track >= count {
+            return Response::new(404);
+        }
         let offered = Transport::parse_all(request.headers.get("Transport").unwrap_or_default());
         let usable = |t: &&Transport| t.mode == TransportMode::Tcp && !t.secure && !t.records;
         let Some(transport) = offered.iter().find(usable) else { return Response::new(461) };
         match &self.state {
             State::Idle => {
-                let count = self.shared.tracks.get(profile).map_or(0, Vec::len);
                 let tracks = (0..count).map(|_| None).collect();
                 self.state = State::Ready { profile, tracks };
             }
@@ -209,7 +212,7 @@ impl Connection {
         let usual = u8::try_from(track * 2).unwrap_or(0);
         let channels = transport.interleaved.unwrap_or((usual, usual + 1));
         let (Some(slot), Ok(outgoing)) = (tracks.get_mut(track), Outgoing::new(channels)) else {
-            return Response::new(404);
+            return Response::new(500);
         };
         let ssrc = Some(outgoing.ssrc);
         *slot = Some(outgoing);

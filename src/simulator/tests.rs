@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use retina::client::{Credentials, Demuxed, PlayOptions, Session, SessionOptions, SetupOptions};
 use retina::codec::{CodecItem, FrameFormat};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
 use crate::digest::Algorithm;
@@ -163,16 +163,8 @@ async fn a_client_that_does_not_read_is_dropped() {
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(camera.address()).await.unwrap();
     let url = camera.url(0).unwrap();
-    let set_up = format!(
-        "SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n\
-         Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
-    );
-    stream.write_all(set_up.as_bytes()).await.unwrap();
-    let mut answer = [0; 1024];
-    let length = stream.read(&mut answer).await.unwrap();
-    let answer = std::str::from_utf8(&answer[..length]).unwrap();
-    let session = answer.split("Session: ").nth(1).unwrap().split(';').next().unwrap();
-    let play = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
+    let answer = ask(&mut stream, &format!("SETUP {url}/trackID=0"), TCP).await;
+    let play = format!("PLAY {url} RTSP/1.0\r\n{}\r\n", session_line(&answer));
     stream.write_all(play.as_bytes()).await.unwrap();
     tokio::time::timeout(Duration::from_secs(60), async {
         while camera.counts().slow_clients == 0 {
@@ -182,6 +174,57 @@ async fn a_client_that_does_not_read_is_dropped() {
     .await
     .unwrap();
     assert_eq!(camera.counts().sessions, 1);
+}
+
+const TCP: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=4-5\r\n";
+
+/// Sends a request and gives the head of its answer.
+async fn ask(stream: &mut TcpStream, start: &str, headers: &str) -> String {
+    let request = format!("{start} RTSP/1.0\r\nCSeq: 7\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+fn session_line(answer: &str) -> String {
+    let id = answer.split("Session: ").nth(1).unwrap().split(';').next().unwrap();
+    format!("Session: {id}\r\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_out_of_place_are_answered_with_their_status() {
+    let simulator = start(vec![camera(Login::None, Source::Clip(ClipName::Door), Audio::Aac)]);
+    let camera = &simulator.cameras()[0];
+    let url = camera.url(0).unwrap();
+    let mut stream = TcpSocket::new_v4().unwrap().connect(camera.address()).await.unwrap();
+    let udp = "Transport: RTP/AVP;unicast;client_port=5000-5001\r\n";
+    let (video, sound) = (format!("SETUP {url}/trackID=0"), format!("SETUP {url}/trackID=1"));
+    for (start, headers, status) in [
+        (format!("OPTIONS {url}"), "", 200),
+        (format!("DESCRIBE {url}x"), "", 404),
+        (format!("SETUP {url}/trackID=2"), TCP, 404),
+        (format!("SETUP {url}"), TCP, 404),
+        (video.clone(), udp, 461),
+        (format!("PLAY {url}"), "", 454),
+        (format!("PAUSE {url}"), "", 501),
+        (format!("GET_PARAMETER {url}"), "", 200),
+    ] {
+        let answer = ask(&mut stream, &start, headers).await;
+        assert!(answer.starts_with(&format!("RTSP/1.0 {status} ")), "{start}: {answer}");
+        assert!(answer.contains("CSeq: 7\r\n"), "{answer}");
+    }
+    let answer = ask(&mut stream, &video, TCP).await;
+    assert!(answer.contains("interleaved=4-5"), "{answer}");
+    let session = session_line(&answer);
+    assert!(ask(&mut stream, &sound, TCP).await.contains(" 454 "));
+    let other = format!("{TCP}Session: another\r\n");
+    assert!(ask(&mut stream, &sound, &other).await.contains(" 454 "));
+    assert!(ask(&mut stream, &format!("TEARDOWN {url}"), &session).await.contains(" 200 "));
+    assert!(ask(&mut stream, &format!("PLAY {url}"), &session).await.contains(" 454 "));
+    assert_eq!(camera.counts().sessions, 0);
 }
 
 #[tokio::test(start_paused = true)]
