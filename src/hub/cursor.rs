@@ -155,13 +155,19 @@ impl Cursor {
                 let published = seeded::spoil(published);
                 return Step::Unit(published);
             } else {
-                let skipped = self.lag(ring);
+                let mut ahead = self.clone();
+                let skipped = ahead.lag(ring);
                 #[cfg(test)]
-                let skipped = if seeded::on(Bug::SilentLag) { 0 } else { skipped };
+                if seeded::on(Bug::SilentLag) {
+                    *self = ahead;
+                    continue;
+                }
                 if skipped > 0 {
+                    *self = ahead;
                     return Step::Lagged { skipped };
                 }
-                // It stands at the newest random access point already.
+                // It stands at the newest random access point already, with the time to catch up anew.
+                self.backlog = Backlog::at(ring, self.next);
                 moved = true;
             }
         }
@@ -244,7 +250,7 @@ impl Cursor {
                 first = Some(first.map_or(place.from, |first: u64| first.min(place.from)));
             }
         }
-        self.next = first.unwrap_or(ring.end());
+        self.next = first.unwrap_or_else(|| ring.end());
         self.sound = if first.is_none() || follows { Sound::Flows } else { Sound::AwaitPicture };
         #[cfg(test)]
         if seeded::on(Bug::SoundBeforePicture) {
@@ -257,12 +263,7 @@ impl Cursor {
                 place.from = place.from.max(self.next);
             }
         }
-        self.backlog = ring.live().map(|live| Backlog {
-            behind: ring.get(self.next).map_or(Duration::ZERO, |published| {
-                live.saturating_duration_since(published.unit.received)
-            }),
-            live,
-        });
+        self.backlog = Backlog::at(ring, self.next);
     }
 
     fn wants(&self, ring: &Ring, published: &Published) -> bool {
@@ -311,14 +312,25 @@ impl Cursor {
     }
 }
 
+impl Backlog {
+    fn at(ring: &Ring, index: u64) -> Option<Self> {
+        let live = ring.live()?;
+        let behind = ring.get(index).map_or(Duration::ZERO, |published| {
+            live.saturating_duration_since(published.unit.received)
+        });
+        Some(Self { behind, live })
+    }
+}
+
 impl TrackPlace {
     /// At the newest random access point that the reader does not have.
     fn restart(&mut self, ring: &Ring, state: &TrackState, cause: Cause) {
         let goes_on = self.decoder == Decoder::Follows && self.from >= ring.front();
         #[cfg(test)]
-        if seeded::on(Bug::RedeliversAtStart)
-            || cause == Cause::Lagged && seeded::on(Bug::RedeliversAfterLag)
-        {
+        if seeded::on(match cause {
+            Cause::Asked => Bug::RedeliversAtStart,
+            Cause::Lagged => Bug::RedeliversAfterLag,
+        }) {
             self.from = 0;
         }
         match state.newest_random_access {

@@ -266,6 +266,9 @@ impl Ring {
                 }
             }
         }
+        if cut {
+            self.trim_old(place.received);
+        }
         self.entries.push_back(entry);
         if cut { self.cut() } else { Pushed::Kept }
     }

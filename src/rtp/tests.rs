@@ -394,7 +394,9 @@ async fn through_retina(codec: &Codec, units: &[AccessUnit], step: u32) -> Vec<(
                 assert_eq!(frame.loss(), 0);
                 got.push((frame.timestamp().elapsed(), frame.data().to_vec()));
             }
-            other => panic!("unexpected {other:?}"),
+            other @ (CodecItem::MessageFrame(_) | CodecItem::Rtcp(_) | _) => {
+                panic!("got {other:?}")
+            }
         }
     }
     server.abort();

@@ -1,5 +1,7 @@
 //! The hub with its runtime parts: waiting, ending, permits, demand.
 
+mod properties;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -362,7 +364,7 @@ async fn all_readers_share_one_form() {
     at.picture(0, true);
     let mut forms = Vec::new();
     for reader in &mut readers {
-        forms.push(rtp::interleaved(&*reader.next().await.unwrap()).as_ptr());
+        forms.push(rtp::interleaved(&reader.next().await.unwrap()).as_ptr());
     }
     assert!(forms.iter().all(|form| *form == forms[0]));
 }
