@@ -169,7 +169,9 @@ fn each_file(dir: &Path, f: &mut impl FnMut(&str, BTreeSet<String>)) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             each_file(&path, f);
-        } else if path.file_name() != Some("tests.rs".as_ref()) {
+        } else if path.extension() == Some("rs".as_ref())
+            && path.file_name() != Some("tests.rs".as_ref())
+        {
             let mut paths = Paths::default();
             paths.visit_file(&syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap());
             f(path.strip_prefix("src").unwrap().to_str().unwrap(), paths.0);
