@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf,
+};
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -18,6 +20,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::accept::Pause;
 use super::*;
+use crate::auth::{Authenticator, Credential, Offer, Presented, Settings, User, hash_password};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::pki::tests::{TestDir, client, made};
@@ -334,4 +337,60 @@ async fn a_unit_of_100_kib_is_two_system_calls_of_full_records() {
     tls.write_all(&vec![0; 100 * 1024]).await.unwrap();
     tls.flush().await.unwrap();
     assert_eq!(*writes.lock().unwrap(), [4, 3], "records of each call");
+}
+
+/// Speaks one line a request: the `Authorization` value; answers `+` or `-`.
+async fn line_login(auth: Arc<Authenticator>, accepted: Accepted) {
+    let Accepted { stream, peer, place, .. } = accepted;
+    let mut login = auth.connection(peer.ip(), &Offer::Secure, None);
+    let mut lines = BufReader::new(stream);
+    let mut line = String::new();
+    lines.read_line(&mut line).await.unwrap();
+    let presented =
+        Presented { method: "DESCRIBE", uri: "/a/b", authorization: Some(line.trim_end()) };
+    let answer = match auth.authenticate(&mut login, presented).await {
+        Ok(_) => b"+",
+        Err(_) => b"-",
+    };
+    drop(place);
+    lines.write_all(answer).await.unwrap();
+    lines.flush().await.unwrap();
+    // Plays on until the client goes.
+    lines.read_line(&mut line).await.unwrap_or_default();
+}
+
+#[tokio::test]
+async fn a_recorder_restarts_with_200_connections_and_one_stale_password() {
+    let dir = TestDir::new();
+    let (encryption, _certificates, ca) = tls(&dir);
+    let hash = hash_password(&"right".to_owned().into()).unwrap();
+    let nvr = User::new("nvr", Credential::Argon2id(hash), vec![]).unwrap();
+    let metrics = Metrics::new();
+    let auth = Arc::new(Authenticator::new(Settings { users: vec![nvr] }, Arc::clone(&metrics)));
+    let any = "127.0.0.1:0".parse().unwrap();
+    let listener = Listener::bind("test", any, encryption, Gate::new(metrics)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut run = JoinSet::new();
+    run.spawn(listener.run(move |accepted| line_login(Arc::clone(&auth), accepted)));
+
+    let start = Instant::now();
+    let mut clients = JoinSet::new();
+    for n in 0..200 {
+        let connector = TlsConnector::from(client(&ca, None));
+        clients.spawn(async move {
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut tls = connector.connect(name, connect(address).await).await.unwrap();
+            // nvr:stale and nvr:right
+            let login: &[u8] =
+                if n == 77 { b"Basic bnZyOnN0YWxl\n" } else { b"Basic bnZyOnJpZ2h0\n" };
+            tls.write_all(login).await.unwrap();
+            let answer = tls.read_u8().await.unwrap();
+            (n, answer, tls)
+        });
+    }
+    let answers = clients.join_all().await;
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    for (n, answer, _) in &answers {
+        assert_eq!(*answer, if *n == 77 { b'-' } else { b'+' }, "{n}");
+    }
 }
