@@ -177,3 +177,35 @@ fn header(nal: &[u8]) -> [u8; 2] {
 fn front(bytes: &[u8], length: usize) -> &[u8] {
     bytes.get(..length).unwrap_or(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_h264_header_comes_back_from_its_fragments() {
+        for header in 0..=255_u8 {
+            let [indicator, fu, _] = H264::fragment_head([header, 0xaa], Place::Middle);
+            assert_eq!((indicator & 0x1f, fu & 0xe0), (28, 0));
+            assert_eq!(indicator & 0xe0 | fu & 0x1f, header);
+        }
+        assert_eq!(H264::fragment_head([0x65, 0], Place::First)[1], 0x85);
+        assert_eq!(H264::fragment_head([0x65, 0], Place::Last)[1], 0x45);
+        assert_eq!(H264::aggregate_head([[0x27, 0], [0x48, 0]].into_iter()), [0x58, 0]);
+    }
+
+    #[test]
+    fn every_h265_header_comes_back_from_its_fragments() {
+        for header in 0..=u16::MAX {
+            let [high, low] = header.to_be_bytes();
+            let [payload_high, payload_low, fu] = H265::fragment_head([high, low], Place::Middle);
+            assert_eq!((payload_high >> 1 & 0x3f, fu & 0xc0), (49, 0));
+            assert_eq!([payload_high & 0x81 | (fu & 0x3f) << 1, payload_low], [high, low]);
+        }
+        assert_eq!(H265::fragment_head([0x26, 1], Place::First)[2], 0x93);
+        assert_eq!(H265::fragment_head([0x26, 1], Place::Last)[2], 0x53);
+        // Layer 33 and 34, temporal id 3 and 2: the smaller of each.
+        let headers = [[0x41, 1 << 3 | 3], [0x43, 2 << 3 | 2]];
+        assert_eq!(H265::aggregate_head(headers.into_iter()), [48 << 1 | 1, 1 << 3 | 2]);
+    }
+}

@@ -368,3 +368,24 @@ async fn all_readers_share_one_form() {
     }
     assert!(forms.iter().all(|form| *form == forms[0]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_one_byte_over_the_ring_is_seen_as_missed() {
+    // Media 104, form 16 + 14 (parameter sets) + 16 + 100, structures 512.
+    let cost = 762;
+    for (ring_bytes, rings_bytes) in [(cost, 2 * cost), (2 * cost, cost)] {
+        let fits = Settings { ring_bytes, rings_bytes, ..Settings::default() };
+        let over = if ring_bytes == cost {
+            Settings { ring_bytes: cost - 1, ..fits }
+        } else {
+            Settings { rings_bytes: cost - 1, ..fits }
+        };
+        for (settings, expected) in [(fits, Ok(0)), (over, Err(Interrupt::Lagged { skipped: 1 }))] {
+            let at = setting(settings);
+            let mut reader = at.hub.subscribe(permit(Kinds::ALL)).unwrap();
+            reader.start();
+            at.picture(0, true);
+            assert_eq!(now(&mut reader).await, Some(expected));
+        }
+    }
+}
