@@ -15,7 +15,7 @@ use crate::media::{
 };
 use crate::metrics::{CameraMetrics, CameraStreamMetrics};
 
-use super::airlock::{Encoding, Items, OpenedTrack};
+use super::airlock::{Encoding, Items, OpenedTrack, Starts};
 use super::retime::{Arrival, Stamp, Timeline, TrackClock};
 
 /// What a stream keeps from one pull to the next, so that its readers see one stream.
@@ -41,6 +41,7 @@ pub(super) struct Intake<'a> {
     outlet: Outlet<'a>,
     carry: &'a mut Carry,
     slots: Vec<Slot>,
+    starts: Starts,
     phase: Phase,
     /// When something lawful was last published (video, if there is any), or the pull began.
     progress: Instant,
@@ -92,6 +93,7 @@ impl<'a> Intake<'a> {
         outlet: Outlet<'a>,
         carry: &'a mut Carry,
         opened: Vec<OpenedTrack>,
+        starts: Starts,
         items: &Items,
     ) -> Self {
         let (mut tracks, audio): (Vec<_>, Vec<_>) =
@@ -119,6 +121,7 @@ impl<'a> Intake<'a> {
             outlet,
             carry,
             slots,
+            starts,
             phase: Phase::Collecting,
             progress: Instant::now(),
             refused: None,
@@ -137,7 +140,7 @@ impl<'a> Intake<'a> {
                 let Some(slot) = self.slot(frame.stream_id()) else { return Ok(()) };
                 Frame {
                     slot,
-                    stamp: stamp(frame.timestamp()),
+                    stamp: self.stamp(frame.timestamp()),
                     arrival: arrival(frame.end_ctx()),
                     parameters: if frame.has_new_parameters() {
                         Parameters::New
@@ -151,7 +154,7 @@ impl<'a> Intake<'a> {
                 let Some(slot) = self.slot(frame.stream_id()) else { return Ok(()) };
                 Frame {
                     slot,
-                    stamp: stamp(frame.timestamp()),
+                    stamp: self.stamp(frame.timestamp()),
                     arrival: arrival(frame.ctx()),
                     parameters: Parameters::Same,
                     data: Bytes::copy_from_slice(frame.data()),
@@ -336,6 +339,14 @@ impl<'a> Intake<'a> {
         self.carry.timeline.report(slot, ntp, camera.timestamp(), arrival(packet.ctx()));
     }
 
+    fn stamp(&self, timestamp: retina::Timestamp) -> Stamp {
+        let start = match self.starts {
+            Starts::Announced => Some(i64::from(timestamp.start())),
+            Starts::Unknown => None,
+        };
+        Stamp { camera: timestamp.timestamp(), start }
+    }
+
     fn slot(&self, stream: usize) -> Option<usize> {
         self.slots.iter().position(|slot| slot.opened.stream == stream)
     }
@@ -390,10 +401,6 @@ fn parameters(opened: &OpenedTrack, stream: Option<&Stream>) -> Option<Result<Co
 
 fn channels(opened: &OpenedTrack) -> u8 {
     opened.channels.unwrap_or(1).clamp(1, 2)
-}
-
-fn stamp(timestamp: retina::Timestamp) -> Stamp {
-    Stamp { camera: timestamp.timestamp(), start: Some(i64::from(timestamp.start())) }
 }
 
 fn arrival(context: &retina::PacketContext) -> Arrival {

@@ -98,14 +98,14 @@ impl Source {
         unwanted: &mut Unwanted<'_>,
         on_first: impl Fn(),
     ) -> Ended {
-        let Opened { mut items, tracks, mut running } = opened;
+        let Opened { mut items, tracks, starts, mut running } = opened;
         let outlet = Outlet {
             stream: &self.stream,
             publisher: &self.publisher,
             metrics: &self.metrics,
             all_metrics: &self.all_metrics.camera,
         };
-        let mut intake = Intake::new(outlet, carry, tracks, &items);
+        let mut intake = Intake::new(outlet, carry, tracks, starts, &items);
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut counted = Counts::default();

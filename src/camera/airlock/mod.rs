@@ -89,8 +89,19 @@ pub struct Opened {
     pub items: Items,
     /// The tracks that were set up.
     pub tracks: Vec<OpenedTrack>,
+    /// Whether `retina::Timestamp::start` is the same moment on all tracks.
+    pub starts: Starts,
     /// The airlock's task: counts, and the reason of the end.
     pub running: Running,
+}
+
+/// What the answer to PLAY said about where the tracks begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starts {
+    /// `RTP-Info` has a timestamp for each: these are the same moment.
+    Announced,
+    /// It has not; each track counts from its first packet.
+    Unknown,
 }
 
 /// A track that was set up.

@@ -51,7 +51,8 @@ where
     let driven = AssertUnwindSafe(Box::pin(drive(url, &shared))).catch_unwind().await;
     let verdict = match driven {
         Ok(Ok((demuxed, tracks))) => {
-            return Ok(Opened { items: Items::new(demuxed, shared), tracks, running });
+            let starts = shared.starts();
+            return Ok(Opened { items: Items::new(demuxed, shared), tracks, starts, running });
         }
         Ok(Err(Refused)) => Verdict::Refused,
         Err(_) => Verdict::Panicked,

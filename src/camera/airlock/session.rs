@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, timeout};
 
 use super::door::Door;
 use super::rewrite::{Next, Rewriter, Totals};
-use super::{Counts, EndReason, LoginMemory, OpenedTrack};
+use super::{Counts, EndReason, LoginMemory, OpenedTrack, Starts};
 use crate::limits;
 
 /// How a session ended, and what it leaves.
@@ -99,6 +99,7 @@ pub(super) struct Shared {
     acknowledged: [AtomicU64; limits::TRACKS],
     verdict: AtomicU8,
     presented: OnceLock<Vec<OpenedTrack>>,
+    starts: OnceLock<Starts>,
     status: Mutex<Status>,
 }
 
@@ -142,6 +143,11 @@ impl Shared {
     /// The tracks presented to the depacketiser, once the camera described them.
     pub(super) fn presented(&self) -> &[OpenedTrack] {
         self.presented.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What the answer to PLAY said of the tracks' starts.
+    pub(super) fn starts(&self) -> Starts {
+        self.starts.get().copied().unwrap_or(Starts::Unknown)
     }
 
     /// Why the depacketiser hung up.
@@ -275,6 +281,10 @@ where
             if !presented.is_empty() {
                 self.shared.presented.get_or_init(|| presented);
             }
+        }
+        // Known before the depacketiser gets the answer to PLAY.
+        if let Some(starts) = self.rewriter.starts() {
+            self.shared.starts.get_or_init(|| starts);
         }
         let for_consumer = self.rewriter.for_consumer();
         if for_consumer.is_empty() {

@@ -7,7 +7,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use super::describe::{self, Described};
 use super::player::{Player, Slot, later, overhead};
 use super::track::Track;
-use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Redial, Rewriter, Setup};
+use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Redial, Rewriter, Setup, Starts};
 use crate::limits;
 use crate::rtsp::{Method, Response, RtpInfo, SessionHeader, Transport, TransportMode};
 
@@ -130,6 +130,8 @@ impl Rewriter {
             });
             slots.extend(self.slot(setup, info, now));
         }
+        let announced = own_infos.iter().all(|info| info.rtp_time.is_some());
+        self.starts = Some(if announced { Starts::Announced } else { Starts::Unknown });
         answer.headers.push("Session", "1");
         answer.headers.push("RTP-Info", RtpInfo::encode_all(&own_infos));
         self.to_consumer.extend_from_slice(&answer.encode());

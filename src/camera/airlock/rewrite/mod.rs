@@ -30,7 +30,7 @@ use self::describe::{Described, Media, printable};
 use self::login::{Authenticator, Refusals};
 use self::meter::{FRAME_COST, Meter, wide};
 use self::player::{Player, later, overhead};
-use super::{EndReason, LoginMemory, OpenedTrack, Request};
+use super::{EndReason, LoginMemory, OpenedTrack, Request, Starts};
 use crate::limits;
 use crate::media::Kinds;
 use crate::rtsp::{Decoder, Item, Method};
@@ -57,6 +57,7 @@ pub(super) struct Rewriter {
     timeout: Duration,
     phase: Phase,
     unfinished: Option<Unfinished>,
+    starts: Option<Starts>,
     meter: Meter,
     counts: Counts,
 }
@@ -180,6 +181,7 @@ impl Rewriter {
             timeout: DEFAULT_TIMEOUT,
             phase: Phase::Opening,
             unfinished: None,
+            starts: None,
             meter: Meter::new(now),
             counts: Counts::default(),
         })
@@ -331,6 +333,11 @@ impl Rewriter {
 
     pub(super) fn memory(&self) -> LoginMemory {
         self.login.memory()
+    }
+
+    /// What the answer to PLAY said of the tracks' starts, once it came.
+    pub(super) fn starts(&self) -> Option<Starts> {
+        self.starts
     }
 
     /// The tracks presented to the depacketiser, in its order.
