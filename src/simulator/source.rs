@@ -186,6 +186,8 @@ fn low(number: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::{AacParameters, H264Parameters, H265Parameters};
+    use crate::simulator::PatternCodec;
 
     #[test]
     fn a_feed_runs_over_the_end_of_its_clip() {
@@ -223,5 +225,32 @@ mod tests {
         let settings = PatternSettings { fps: 0, ..PatternSettings::default() };
         let feed = Feed::new(Source::Pattern(settings), Audio::None, Duration::ZERO);
         assert!(matches!(feed, Err(Error::Pattern { name: "fps", .. })));
+    }
+
+    /// The strict reader of camera input finds in every parameter set what the feed says it holds.
+    #[test]
+    fn the_parameters_are_true() {
+        let pattern = PatternSettings { width: 1920, height: 1080, ..PatternSettings::default() };
+        for source in [
+            Source::Clip(ClipName::Door),
+            Source::Clip(ClipName::Yard),
+            Source::Clip(ClipName::YardSub),
+            Source::Pattern(pattern),
+            Source::Pattern(PatternSettings { codec: PatternCodec::H265, ..pattern }),
+        ] {
+            let feed = Feed::new(source, Audio::Aac, Duration::ZERO).unwrap();
+            for track in feed.tracks() {
+                match &track.codec {
+                    Codec::H264(p) => {
+                        assert_eq!(H264Parameters::new(&p.sps, &p.pps).as_ref(), Ok(p));
+                    }
+                    Codec::H265(p) => {
+                        assert_eq!(H265Parameters::new(&p.vps, &p.sps, &p.pps).as_ref(), Ok(p));
+                    }
+                    Codec::Aac(p) => assert_eq!(AacParameters::new(&p.config).as_ref(), Ok(p)),
+                    Codec::Pcma { .. } | Codec::Pcmu { .. } => panic!("not asked for"),
+                }
+            }
+        }
     }
 }
