@@ -14,8 +14,8 @@ use prometheus_client::registry::Registry;
 pub use auth::{AuthMetrics, LoginResult};
 pub use camera::{CameraMetrics, CameraState, CameraStreamMetrics, UnitMetrics};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
-pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
 pub use listen::{Ending, ListenMetrics, OpenConnection};
+pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
 
 /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
 ///
