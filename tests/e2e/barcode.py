@@ -43,3 +43,13 @@ def _cell(gray: np.ndarray, row: int, column: int, side: int) -> int | None:
     if mean < 80:
         return 0
     return 1 if mean > 150 else None
+
+
+def draw(gray: np.ndarray, number: int) -> None:
+    """Writes the bar code of `number` into a grey picture: what `read_number` reads."""
+    side = _side(gray)
+    for row, bits in ((0, number & 0xFFFF), (1, number >> 16)):
+        values = [bits >> (15 - i) & 1 for i in range(16)]
+        cells = [1 - row, row, *values, sum(values) & 1, row]
+        for column, cell in enumerate(cells):
+            gray[row * side : (row + 1) * side, column * side : (column + 1) * side] = 235 if cell else 16
