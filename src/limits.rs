@@ -219,6 +219,8 @@ pub const DESCRIBE_WAIT: Duration = Duration::from_secs(10);
 
 /// Open connections of the admin listener.
 pub const ADMIN_CONNECTIONS: usize = 16;
+/// Listen addresses of one kind.
+pub const LISTENERS: usize = 16;
 /// Life of one admin connection.
 pub const ADMIN_CONNECTION: Duration = Duration::from_secs(15);
 

@@ -29,7 +29,12 @@ impl fmt::Display for Faults {
             writeln!(f, "{}:{line}:{column}: {message}", self.file)?;
         }
         let n = self.faults.len();
-        write!(f, "{}: {n} {} found; nothing was changed", self.file, if n == 1 { "fault" } else { "faults" })
+        write!(
+            f,
+            "{}: {n} {} found; nothing was changed",
+            self.file,
+            if n == 1 { "fault" } else { "faults" }
+        )
     }
 }
 
@@ -52,6 +57,10 @@ impl<'i> Collector<'i> {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
         self.faults.push(Fault { line, column, message: message.into() });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.faults.is_empty()
     }
 
     pub(super) fn finish(mut self) -> Vec<Fault> {

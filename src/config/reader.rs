@@ -54,7 +54,10 @@ impl<'a, 'i> Table<'a, 'i> {
             Some(value) => {
                 let table = value.get_ref().as_table();
                 if table.is_none() {
-                    faults.add(value.span(), format!("{}: must be a table, `[{}]`", self.name(key), self.name(key)));
+                    faults.add(
+                        value.span(),
+                        format!("{}: must be a table, `[{}]`", self.name(key), self.name(key)),
+                    );
                 }
                 (table, value.span())
             }
@@ -63,7 +66,11 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     /// An array of tables, `[[key]]`.
-    pub(super) fn tables(&mut self, key: &'static str, faults: &mut Collector<'_>) -> Vec<Table<'a, 'i>> {
+    pub(super) fn tables(
+        &mut self,
+        key: &'static str,
+        faults: &mut Collector<'_>,
+    ) -> Vec<Table<'a, 'i>> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let name = self.name(key);
         let Some(array) = value.get_ref().as_array() else {
@@ -79,13 +86,18 @@ impl<'a, 'i> Table<'a, 'i> {
                     span: item.span(),
                     asked: BTreeSet::new(),
                 }),
-                None => faults.add(item.span(), format!("{name}: each entry must be a table, `[[{name}]]`")),
+                None => faults
+                    .add(item.span(), format!("{name}: each entry must be a table, `[[{name}]]`")),
             }
         }
         tables
     }
 
-    pub(super) fn string(&mut self, key: &'static str, faults: &mut Collector<'_>) -> Option<At<String>> {
+    pub(super) fn string(
+        &mut self,
+        key: &'static str,
+        faults: &mut Collector<'_>,
+    ) -> Option<At<String>> {
         let value = self.get(key)?;
         let text = value.get_ref().as_str();
         if text.is_none() {
@@ -95,7 +107,12 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     /// A string that must be there.
-    pub(super) fn required(&mut self, key: &'static str, hint: &str, faults: &mut Collector<'_>) -> Option<At<String>> {
+    pub(super) fn required(
+        &mut self,
+        key: &'static str,
+        hint: &str,
+        faults: &mut Collector<'_>,
+    ) -> Option<At<String>> {
         if !self.has(key) {
             self.asked.insert(key);
             faults.add(self.span(), format!("{} is missing; {hint}", self.name(key)));
@@ -103,17 +120,27 @@ impl<'a, 'i> Table<'a, 'i> {
         self.string(key, faults)
     }
 
-    pub(super) fn strings(&mut self, key: &'static str, faults: &mut Collector<'_>) -> Option<Vec<At<String>>> {
+    pub(super) fn strings(
+        &mut self,
+        key: &'static str,
+        faults: &mut Collector<'_>,
+    ) -> Option<Vec<At<String>>> {
         let value = self.get(key)?;
         let Some(array) = value.get_ref().as_array() else {
-            faults.add(value.span(), format!("{}: must be a list of strings, `[\"…\", \"…\"]`", self.name(key)));
+            faults.add(
+                value.span(),
+                format!("{}: must be a list of strings, `[\"…\", \"…\"]`", self.name(key)),
+            );
             return None;
         };
         let mut strings = Vec::new();
         for item in array.iter() {
             match item.get_ref().as_str() {
                 Some(text) => strings.push(At { value: text.to_owned(), span: item.span() }),
-                None => faults.add(item.span(), format!("{}: each entry must be a string in quotes", self.name(key))),
+                None => faults.add(
+                    item.span(),
+                    format!("{}: each entry must be a string in quotes", self.name(key)),
+                ),
             }
         }
         Some(strings)
@@ -175,15 +202,29 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     /// A number of MiB within `range`.
-    pub(super) fn mebibytes(&mut self, key: &'static str, range: Range<u64>, default: u64, faults: &mut Collector<'_>) -> u64 {
+    pub(super) fn mebibytes(
+        &mut self,
+        key: &'static str,
+        range: Range<u64>,
+        default: u64,
+        faults: &mut Collector<'_>,
+    ) -> u64 {
         let Some(value) = self.get(key) else { return default };
-        let number = value.get_ref().as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
+        let number = value
+            .get_ref()
+            .as_integer()
+            .and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
         match number {
             Some(number) if range.contains(&number) => number,
             Some(_) | None => {
                 faults.add(
                     value.span(),
-                    format!("{}: must be a whole number of MiB from {} to {}", self.name(key), range.start, range.end - 1),
+                    format!(
+                        "{}: must be a whole number of MiB from {} to {}",
+                        self.name(key),
+                        range.start,
+                        range.end - 1
+                    ),
                 );
                 default
             }
@@ -197,7 +238,10 @@ impl<'a, 'i> Table<'a, 'i> {
         for (key, _) in table.iter() {
             if !self.asked.contains(key.get_ref().as_ref()) {
                 let name = self.name(key.get_ref());
-                faults.add(key.span(), format!("{name} is no option; allowed here: {}", known.join(", ")));
+                faults.add(
+                    key.span(),
+                    format!("{name} is no option; allowed here: {}", known.join(", ")),
+                );
             }
         }
     }
@@ -209,7 +253,12 @@ impl<'a, 'i> Table<'a, 'i> {
 }
 
 /// An IP address and port; names are refused, since what a name means can change.
-pub(super) fn socket_addr(name: &str, at: &At<String>, example: &str, faults: &mut Collector<'_>) -> Option<SocketAddr> {
+pub(super) fn socket_addr(
+    name: &str,
+    at: &At<String>,
+    example: &str,
+    faults: &mut Collector<'_>,
+) -> Option<SocketAddr> {
     let addr = at.value.parse().ok();
     if addr.is_none() {
         faults.add(
@@ -220,11 +269,19 @@ pub(super) fn socket_addr(name: &str, at: &At<String>, example: &str, faults: &m
     addr
 }
 
-fn pick<T: Copy>(name: &str, at: &At<String>, choices: &[(&str, T)], faults: &mut Collector<'_>) -> Option<T> {
+fn pick<T: Copy>(
+    name: &str,
+    at: &At<String>,
+    choices: &[(&str, T)],
+    faults: &mut Collector<'_>,
+) -> Option<T> {
     let found = choices.iter().find(|(word, _)| *word == at.value).map(|(_, choice)| *choice);
     if found.is_none() {
         let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
-        faults.add(at.span.clone(), format!("{name}: {:?} is not allowed; use {}", at.value, words.join(" or ")));
+        faults.add(
+            at.span.clone(),
+            format!("{name}: {:?} is not allowed; use {}", at.value, words.join(" or ")),
+        );
     }
     found
 }

@@ -1,0 +1,117 @@
+use std::path::Path;
+
+use super::*;
+use crate::camera::StartMode;
+use crate::limits;
+
+fn load_text(text: &str) -> Result<Loaded, Faults> {
+    let read_file = |path: &Path| match path.to_str() {
+        Some("/run/pw") => Ok(b"planted-secret-1".to_vec()),
+        _ => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    let env = |name: &str| (name == "PW").then(|| "planted-secret-2".to_owned());
+    load("test.toml", text, Surroundings { read_file: &read_file, env: &env })
+}
+
+fn messages(text: &str) -> Vec<String> {
+    load_text(text)
+        .unwrap_err()
+        .faults
+        .into_iter()
+        .map(|f| format!("{}:{} {}", f.line, f.column, f.message))
+        .collect()
+}
+
+const CAMERA: &str = r#"
+[[camera]]
+name = "door"
+address = "192.0.2.10:554"
+user = "gateway"
+password = "file:/run/pw"
+[[camera.profile]]
+name = "main"
+path = "/1?profile=2"
+[[camera.profile]]
+name = "sub"
+path = "/2"
+start = "on-demand"
+linger = "2min"
+"#;
+
+#[test]
+fn the_smallest_configuration_has_the_documented_defaults() {
+    let settings = load_text("[gateway]\nnames = [\"gateway.lan\", \"::1\"]").unwrap().settings;
+    assert_eq!(settings.names.dns, ["gateway.lan"]);
+    assert_eq!(settings.names.ip.len(), 1);
+    assert_eq!(settings.rtsp.listen, ["0.0.0.0:8322".parse().unwrap()]);
+    assert!(settings.rtsp.plain_listen.is_empty());
+    assert!(settings.admin.is_none() && settings.cameras.is_empty());
+    assert!(settings.auth.users.is_empty(), "closed by default");
+    assert_eq!(settings.hub.reader_lag, limits::READER_LAG);
+}
+
+#[test]
+fn cameras_and_profiles_become_streams() {
+    let loaded = load_text(&format!("[gateway]\nnames = [\"g\"]\n{CAMERA}")).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let camera = &loaded.settings.cameras[0];
+    let streams: Vec<_> = camera.profiles.iter().map(|p| p.stream.as_str()).collect();
+    assert_eq!(streams, ["door/main", "door/sub"]);
+    assert_eq!(camera.profiles[0].start, StartMode::Always);
+    assert_eq!(
+        camera.profiles[1].start,
+        StartMode::OnDemand { linger: std::time::Duration::from_secs(120) }
+    );
+    assert_eq!(loaded.settings.segment.cameras["door"], "192.0.2.10:554".parse().unwrap());
+}
+
+#[test]
+fn secrets_show_in_no_debug_text_and_no_message() {
+    let text = format!(
+        "[gateway]\nnames = [\"g\"]\n[admin]\ntoken = \"env:PW\"\n{CAMERA}\n[[camera]]\nname = \"yard\"\naddress = \"192.0.2.11:554\"\nuser = \"u\"\npassword = \"planted-secret-3\"\n[[camera.profile]]\nname = \"main\"\npath = \"/1\""
+    );
+    let loaded = load_text(&text).unwrap();
+    let shown = format!("{loaded:?}");
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert!(!shown.contains("planted-secret"), "{shown}");
+    let broken = messages(&text.replace("[gateway]", "[gateway]\nwrong = 1"));
+    assert!(!broken.join("\n").contains("planted-secret"), "{broken:?}");
+}
+
+#[test]
+fn one_over_each_bound_of_the_file_is_refused() {
+    let gateway = "[gateway]\nnames = [\"g\"]\n";
+    let listen =
+        format!("{gateway}[rtsp]\nlisten = [{}]", "\"127.0.0.1:1\",".repeat(limits::LISTENERS + 1));
+    assert_eq!(messages(&listen).len(), 1);
+    let long = format!(
+        "{gateway}{}",
+        CAMERA.replace("/2", &format!("/{}", "a".repeat(limits::RTSP_URI_BYTES / 2)))
+    );
+    assert_eq!(messages(&long).len(), 1);
+    for rings in [
+        "stream_mib = 257",
+        "all_mib = 15",
+        "reader_lag = \"11s\"",
+        "reader_lag = \"199ms\"",
+        "stream_mib = 100\nall_mib = 50",
+    ] {
+        assert_eq!(messages(&format!("{gateway}[rings]\n{rings}")).len(), 1, "{rings}");
+    }
+    assert_eq!(
+        messages(&format!("[gateway]\nnames = [{:?}]", format!("{}.lan", "a".repeat(64)))).len(),
+        1
+    );
+}
+
+#[test]
+fn places_are_lines_and_characters_from_one() {
+    let faults = messages("[gateway]\nnames = [\"é\", \"ü ü\"]\nsegment = \"full\"");
+    assert_eq!(faults.len(), 3, "{faults:?}");
+    assert!(
+        faults[0].starts_with("2:10 ")
+            && faults[1].starts_with("2:15 ")
+            && faults[2].starts_with("3:11 "),
+        "{faults:?}"
+    );
+}
