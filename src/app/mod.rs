@@ -1,1 +1,210 @@
-//! (being built)
+//! The composition root: the only place that knows all modules.
+
+mod cameras;
+mod certificate;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::auth::{Authenticator, Offer};
+use crate::config::Settings;
+use crate::control::Board;
+use crate::hub::Hub;
+use crate::listen::{Accepted, CannotListen, Encryption, Gate, Listener};
+use crate::metrics::Metrics;
+use crate::rtsp_server::{self, Peer, Server};
+use crate::{http, pki, tls};
+
+use cameras::Pulls;
+use certificate::Certificates;
+
+/// A running gateway. Its drop ends everything; [`Gateway::shutdown`] does so politely.
+#[derive(Debug)]
+pub struct Gateway {
+    authenticator: Arc<Authenticator>,
+    metrics: Arc<Metrics>,
+    board: Board,
+    certificates: watch::Sender<Certificates>,
+    tls: watch::Sender<Arc<ServerConfig>>,
+    pulls: Pulls,
+    ready: watch::Sender<bool>,
+    rtsps: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
+    listeners: JoinSet<()>,
+}
+
+/// The gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state directory or the CA in it.
+    #[error(transparent)]
+    Store(#[from] pki::StoreError),
+    /// The certificate files.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// A client listener.
+    #[error(transparent)]
+    Listen(#[from] CannotListen),
+    /// The admin listener.
+    #[error(
+        "the admin listener cannot use {address}: {error}; change admin.listen, or stop what uses the port"
+    )]
+    Admin {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+impl Gateway {
+    /// Starts everything that `settings` ask for. Listeners serve before the first camera plays.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        let board = Board::new();
+        let hub = Hub::with_settings(settings.hub, Arc::clone(&metrics));
+        let authenticator =
+            Arc::new(Authenticator::new(settings.auth.clone(), Arc::clone(&metrics)));
+        let certificates = Certificates::new(&settings);
+        let tls = watch::Sender::new(certificates.load()?);
+        let certificates = watch::Sender::new(certificates);
+        let (ready, is_ready) = watch::channel(false);
+        let mut gateway = Self {
+            pulls: Pulls::new(Arc::clone(&hub), board.clone(), Arc::clone(&metrics)),
+            authenticator,
+            metrics,
+            board,
+            certificates,
+            tls,
+            ready,
+            rtsps: Vec::new(),
+            admin: None,
+            listeners: JoinSet::new(),
+        };
+        gateway.listen(&settings, &hub).await?;
+        gateway.serve_admin(settings.admin, is_ready).await?;
+        gateway
+            .listeners
+            .spawn(certificate::renew(gateway.certificates.subscribe(), gateway.tls.clone()));
+        gateway.pulls.apply(settings.cameras, settings.segment).await;
+        gateway.ready.send_replace(true);
+        tracing::info!(rtsps = ?gateway.rtsps, admin = ?gateway.admin, "gateway serves");
+        Ok(gateway)
+    }
+
+    /// Puts accounts, grants, certificates and cameras of `settings` in force. What cannot be read leaves
+    /// the old in force. Listeners, log and rings keep what they started with.
+    pub async fn reload(&mut self, settings: Settings) {
+        self.authenticator.replace(settings.auth.clone());
+        let certificates = Certificates::new(&settings);
+        match certificates.load() {
+            Ok(config) => {
+                self.tls.send_replace(config);
+                self.certificates.send_replace(certificates);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the certificate was not renewed; the old one stays in force")
+            }
+        }
+        self.pulls.apply(settings.cameras, settings.segment).await;
+        tracing::info!(
+            "configuration read anew; changes of [rtsp], [admin], [log] and [rings] need a restart"
+        );
+    }
+
+    /// Takes no new clients, tells the cameras goodbye, and ends all connections.
+    pub async fn shutdown(mut self) {
+        self.ready.send_replace(false);
+        self.listeners.shutdown().await;
+        self.pulls.shutdown().await;
+        tracing::info!("gateway stopped");
+    }
+
+    /// Addresses of the TLS listeners, with the ports that they got.
+    pub fn rtsps(&self) -> &[SocketAddr] {
+        &self.rtsps
+    }
+
+    /// Address of the admin listener.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The gateway's own CA certificate, if it made one.
+    pub fn ca(&self) -> Option<PathBuf> {
+        self.certificates.borrow().ca().map(Path::to_owned)
+    }
+
+    /// Health of the streams.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Counters.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    async fn listen(&mut self, settings: &Settings, hub: &Arc<Hub>) -> Result<(), StartError> {
+        let gate = Gate::new(Arc::clone(&self.metrics));
+        let secure = settings.rtsp.listen.iter().map(|address| (address, true));
+        let plain = settings.rtsp.plain_listen.iter().map(|address| (address, false));
+        let mut bound = Vec::new();
+        for (number, (address, secure)) in secure.chain(plain).enumerate() {
+            let name = format!("{}-{number}", if secure { "rtsps" } else { "rtsp" });
+            let encryption =
+                if secure { Encryption::Tls(self.tls.subscribe()) } else { Encryption::Plain };
+            let listener = Listener::bind(&name, *address, encryption, gate.clone()).await?;
+            if secure {
+                self.rtsps.push(listener.local_addr().unwrap_or(*address));
+            }
+            let offer = if secure { settings.rtsp.login.clone() } else { Offer::Plain };
+            let server = Arc::new(Server {
+                listener: name,
+                hub: Arc::clone(hub),
+                authenticator: Arc::clone(&self.authenticator),
+                offer,
+                metrics: Arc::clone(&self.metrics),
+                settings: rtsp_server::Settings::default(),
+            });
+            bound.push((listener, server));
+        }
+        // All or none: nothing is served before every address is ours.
+        for (listener, server) in bound {
+            self.listeners
+                .spawn(listener.run(move |accepted| serve(accepted, Arc::clone(&server))));
+        }
+        Ok(())
+    }
+
+    async fn serve_admin(
+        &mut self,
+        settings: Option<http::Settings>,
+        ready: watch::Receiver<bool>,
+    ) -> Result<(), StartError> {
+        let Some(http::Settings { listen: address, token }) = settings else { return Ok(()) };
+        let cannot = |error| StartError::Admin { address, error };
+        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        self.admin = Some(listener.local_addr().map_err(cannot)?);
+        let admin = http::Admin {
+            token,
+            metrics: Arc::clone(&self.metrics),
+            board: self.board.clone(),
+            ready,
+        };
+        self.listeners.spawn(http::serve(listener, Arc::new(admin)));
+        Ok(())
+    }
+}
+
+async fn serve(accepted: Accepted, server: Arc<Server>) {
+    let Accepted { stream, peer, identity, place } = accepted;
+    // Why it ended is counted and logged where it is known.
+    let _end = rtsp_server::serve(stream, Peer { address: peer, identity }, place, server).await;
+}

@@ -107,6 +107,11 @@ impl RtspServerMetrics {
         }
     }
 
+    /// Interleaved media bytes that readers of `stream` were given so far.
+    pub fn bytes_of(&self, stream: &str) -> u64 {
+        self.bytes.get_or_create(&Stream { stream: stream.to_owned() }).get()
+    }
+
     /// Readers of `stream` now.
     pub fn readers_of(&self, stream: &str) -> i64 {
         self.readers.get_or_create(&Stream { stream: stream.to_owned() }).get()

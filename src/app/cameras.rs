@@ -1,0 +1,111 @@
+//! Which cameras are pulled: a reload starts, restarts and stops only those that changed.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use crate::camera::{CameraSettings, Cameras, Login};
+use crate::control::Board;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::segment::{self, Segment};
+
+/// The cameras being pulled, each by itself.
+#[derive(Debug)]
+pub(super) struct Pulls {
+    hub: Arc<Hub>,
+    board: Board,
+    metrics: Arc<Metrics>,
+    running: BTreeMap<String, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    settings: CameraSettings,
+    address: SocketAddr,
+    cameras: Cameras,
+}
+
+impl Pulls {
+    pub(super) fn new(hub: Arc<Hub>, board: Board, metrics: Arc<Metrics>) -> Self {
+        Self { hub, board, metrics, running: BTreeMap::new() }
+    }
+
+    /// Makes what runs equal to `cameras`. A camera that cannot be started is said and left out.
+    pub(super) async fn apply(
+        &mut self,
+        cameras: Vec<CameraSettings>,
+        addresses: segment::Settings,
+    ) {
+        let wanted: BTreeMap<_, _> = cameras
+            .into_iter()
+            .filter_map(|settings| {
+                let address = *addresses.cameras.get(&settings.name)?;
+                Some((settings.name.clone(), (settings, address)))
+            })
+            .collect();
+        let same = |running: &Running| {
+            wanted.get(&running.settings.name).is_some_and(|(settings, address)| {
+                *address == running.address && is_same(settings, &running.settings)
+            })
+        };
+        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.running).into_iter().partition(|(_, running)| same(running));
+        self.running = kept;
+        for (name, running) in gone {
+            tracing::info!(camera = name, "camera changed or gone from the configuration; stopped");
+            running.cameras.shutdown().await;
+        }
+        let segment = match Segment::new(addresses) {
+            Ok(segment) => Arc::new(segment),
+            Err(error) => {
+                return tracing::error!(%error, "the camera addresses cannot be used; no camera was started");
+            }
+        };
+        for (name, (settings, address)) in wanted {
+            if !self.running.contains_key(&name) {
+                self.start(&segment, name, settings, address);
+            }
+        }
+    }
+
+    /// Ends all pulls, with TEARDOWN to the cameras.
+    pub(super) async fn shutdown(self) {
+        let ends: Vec<_> =
+            self.running.into_values().map(|running| running.cameras.shutdown()).collect();
+        futures_util::future::join_all(ends).await;
+    }
+
+    fn start(
+        &mut self,
+        segment: &Arc<Segment>,
+        name: String,
+        settings: CameraSettings,
+        address: SocketAddr,
+    ) {
+        match Cameras::start(vec![settings.clone()], segment, &self.hub, &self.board, &self.metrics)
+        {
+            Ok(cameras) => drop(self.running.insert(name, Running { settings, address, cameras })),
+            Err(error) => tracing::error!(camera = name, %error, "the camera cannot be started"),
+        }
+    }
+}
+
+fn is_same(a: &CameraSettings, b: &CameraSettings) -> bool {
+    a.name == b.name
+        && a.basic == b.basic
+        && a.profiles == b.profiles
+        && is_same_login(a.login.as_ref(), b.login.as_ref())
+}
+
+fn is_same_login(a: Option<&Login>, b: Option<&Login>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => {
+            a.user == b.user && a.password.expose_secret() == b.password.expose_secret()
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
