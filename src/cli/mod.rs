@@ -1,1 +1,132 @@
-//! (being built)
+//! Commands and exit codes.
+
+mod check;
+mod demo;
+mod hash_password;
+mod output;
+mod run;
+mod simulate;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit codes, as `--help` documents them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// It did what was asked, or was told to stop.
+    Done = 0,
+    /// It could not go on; the message says whose fault it is.
+    Failed = 1,
+    /// The configuration has faults (`EX_CONFIG`).
+    BadConfig = 78,
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "camlock",
+    version,
+    about = "The gateway between cameras nobody trusts and everyone who needs their video",
+    after_help = "\
+Examples:
+  camlock demo                             two simulated cameras, the gateway, lines to paste
+  camlock check /etc/camlock/camlock.toml  all faults of a configuration at once
+  camlock run --config /etc/camlock/camlock.toml
+
+Exit codes:
+  0   done, or stopped by a signal
+  1   failed; the message says why
+  2   wrong command line
+  78  faults in the configuration"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    #[command(after_help = "\
+Examples:
+  camlock run --config /etc/camlock/camlock.toml
+
+SIGTERM or Ctrl-C stops it clean; SIGHUP reads the accounts and certificates anew (a file with faults changes nothing).")]
+    Run {
+        /// Configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration: all faults at once, with line, column and allowed values.
+    #[command(after_help = "\
+Examples:
+  camlock check config/camlock.toml
+
+Ends with 0 if the file can be run, with 78 if it has faults.")]
+    Check {
+        /// Configuration file.
+        file: PathBuf,
+    },
+    /// Hash a password from standard input, or generate a secret for a VMS.
+    #[command(after_help = "\
+Examples:
+  camlock hash-password                    asks for a password, prints password_hash = \"...\"
+  printf %s \"$PW\" | camlock hash-password
+  camlock hash-password --generate vms     makes a 128-bit secret for the account `vms`; it serves Digest too")]
+    HashPassword(hash_password::Options),
+    /// Simulate cameras on loopback.
+    #[command(after_help = "\
+Examples:
+  camlock simulate                         one H.264 camera, no login
+  camlock simulate --cameras 50 --bitrate 4000 --fps 25 --gop 50 --login digest --user admin --password pw
+  camlock simulate --codec h265")]
+    Simulate(simulate::Options),
+    /// Two simulated cameras, the gateway, a CA, a viewer: everything on loopback, with lines to paste.
+    #[command(after_help = "\
+Examples:
+  camlock demo
+  camlock demo --json                      one JSON object: rtsps, user, password, ca, admin")]
+    Demo(demo::Options),
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let exit = match Arguments::parse().command {
+        Command::Run { config } => run::run(&config),
+        Command::Check { file } => check::check(&file),
+        Command::HashPassword(options) => hash_password::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
+        Command::Demo(options) => demo::run(&options),
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// Runs a command's future on a runtime of its own.
+fn block_on(future: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(future);
+            // What is still blocked (a password hash, a file) is not worth waiting for.
+            runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+            exit
+        }
+        Err(error) => {
+            output::error(&format!("cannot start: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+/// Returns when the process is told to stop: SIGINT or SIGTERM.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}

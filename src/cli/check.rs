@@ -1,0 +1,72 @@
+//! `camlock check FILE`.
+
+use std::path::Path;
+
+use super::{Exit, output};
+use crate::config::{self, Loaded, Surroundings};
+
+/// Most bytes a configuration may have: 1,000 cameras take about 400 KiB.
+const CONFIG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Checks a file and says all its faults.
+pub(super) fn check(file: &Path) -> Exit {
+    match load(file) {
+        Ok(loaded) => {
+            let settings = &loaded.settings;
+            let streams: usize = settings.cameras.iter().map(|camera| camera.profiles.len()).sum();
+            output::line(&format!(
+                "{}: good: {} cameras, {streams} streams, {} accounts",
+                file.display(),
+                settings.cameras.len(),
+                settings.auth.users.len()
+            ));
+            Exit::Done
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// Reads a configuration with this process's files and environment; faults and warnings are written.
+pub(super) fn load(file: &Path) -> Result<Loaded, Exit> {
+    let text = read(file).map_err(|why| {
+        output::error(&format!("{}: {why}", file.display()));
+        Exit::BadConfig
+    })?;
+    match config::load(&file.display().to_string(), &text, surroundings()) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                output::error(warning);
+            }
+            Ok(loaded)
+        }
+        Err(faults) => {
+            output::error(&faults.to_string());
+            Err(Exit::BadConfig)
+        }
+    }
+}
+
+/// The real files and environment.
+pub(super) fn surroundings() -> Surroundings<'static> {
+    #[allow(clippy::disallowed_methods, reason = "this is where `env:` references are resolved")]
+    fn env(name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+    Surroundings { read_file: &read_file, env: &env }
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    let bytes = read_file(file).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
+}
+
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let length = std::fs::metadata(path)?.len();
+    if length > CONFIG_BYTES {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            format!("over {CONFIG_BYTES} bytes"),
+        ));
+    }
+    std::fs::read(path)
+}

@@ -1,0 +1,44 @@
+//! `camlock run --config FILE`.
+
+use std::path::Path;
+
+use super::{Exit, block_on, check, output, stopped};
+use crate::app::Gateway;
+use crate::telemetry;
+
+/// Runs the gateway until it is told to stop.
+pub(super) fn run(file: &Path) -> Exit {
+    let loaded = match check::load(file) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    telemetry::install(loaded.settings.log);
+    block_on(async {
+        let mut gateway = match Gateway::start(loaded.settings).await {
+            Ok(gateway) => gateway,
+            Err(error) => {
+                output::error(&error.to_string());
+                return Exit::Failed;
+            }
+        };
+        serve(&mut gateway, file).await;
+        gateway.shutdown().await;
+        Exit::Done
+    })
+}
+
+/// Until told to stop; SIGHUP reads the configuration anew, and one with faults changes nothing.
+async fn serve(gateway: &mut Gateway, file: &Path) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return stopped().await };
+    let mut stop = std::pin::pin!(stopped());
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = hangup.recv() => match check::load(file) {
+                Ok(loaded) => gateway.reload(loaded.settings).await,
+                Err(_) => tracing::warn!("the new configuration has faults; the old one stays in force"),
+            },
+        }
+    }
+}
