@@ -58,10 +58,10 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("app", ALL),
-    ("cli", ALL),
+    ("cli", ALL_AND_APP),
 ];
 
-/// For the composition root and the commands.
+/// For the composition root.
 const ALL: &[&str] = &[
     "limits",
     "metrics",
@@ -83,6 +83,31 @@ const ALL: &[&str] = &[
     "simulator",
     "telemetry",
     "config",
+];
+
+/// For the commands.
+const ALL_AND_APP: &[&str] = &[
+    "limits",
+    "metrics",
+    "media",
+    "digest",
+    "tls",
+    "pki",
+    "audit",
+    "rtp",
+    "rtsp",
+    "auth",
+    "hub",
+    "control",
+    "segment",
+    "camera",
+    "rtsp_server",
+    "http",
+    "listen",
+    "simulator",
+    "telemetry",
+    "config",
+    "app",
 ];
 
 /// Sans-IO code: no runtime, no sockets, no files, no clock.
