@@ -49,6 +49,10 @@ pub const PICTURE_SIDE: u32 = 8192;
 pub const PICTURE_SAMPLES: u64 = 35_651_584;
 /// Reference pictures a parameter set may ask a decoder to hold (both codecs).
 pub const REFERENCE_PICTURES: u32 = 16;
+/// One AAC frame: the length field of RFC 3640 AAC-hbr has 13 bits.
+pub const AAC_FRAME_BYTES: usize = 8191;
+/// One unit of G.711: half a second of one channel. Cameras send 20 to 160 ms.
+pub const G711_FRAME_BYTES: usize = 4000;
 /// Tracks of one stream that the gateway takes from a camera.
 pub const TRACKS: usize = 4;
 /// Access units a second and track, above which a camera is flooding (120 fps and a margin; AAC at

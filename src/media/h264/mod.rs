@@ -46,17 +46,17 @@ impl H264Parameters {
     }
 }
 
-/// The `seq_parameter_set_id` of an SPS.
-pub(super) fn sps_id(nal: &[u8]) -> Option<u32> {
-    BitReader::new(&slice_start(nal.get(4..)?)).ue().ok()
-}
-
 /// The `pic_parameter_set_id` of a PPS.
 pub(super) fn pps_id(nal: &[u8]) -> Option<u32> {
     BitReader::new(&slice_start(nal.get(1..)?)).ue().ok()
 }
 
 impl SliceRules {
+    /// The `pic_parameter_set_id` in force.
+    pub(super) fn pps_id(&self) -> u32 {
+        self.pps_id
+    }
+
     /// Checks what stands at the beginning of a slice header. A slice for an unknown parameter set, or
     /// of a place already coded, is not decoded by anyone and could carry anything. `previous` is the
     /// place of the slice before in the same access unit; gives the place of this one.

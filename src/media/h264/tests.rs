@@ -76,18 +76,18 @@ fn sets_of_cameras_pass_without_what_stands_behind() {
 
 #[test]
 fn hidden_bytes_go_no_further() {
-    let sets = self::sets("x264-main");
-    let clean = H264Parameters::new(&sets[0], &sets[1]).unwrap();
-    let mut sps = sets[0].clone();
+    let main = sets("x264-main");
+    let clean = H264Parameters::new(&main[0], &main[1]).unwrap();
+    let mut sps = main[0].clone();
     sps.extend(b"message");
-    let mut pps = sets[1].clone();
+    let mut pps = main[1].clone();
     pps.extend(b"message");
     assert_eq!(H264Parameters::new(&sps, &pps).unwrap(), clean);
     // High PPS: extensions are told by the trailing bits, so that garbage is refused.
-    let sets = self::sets("x264-matrices");
-    let mut pps = sets[1].clone();
+    let high = sets("x264-matrices");
+    let mut pps = high[1].clone();
     pps.extend(b"message");
-    assert_eq!(H264Parameters::new(&sets[0], &pps).unwrap_err().set, ParameterSet::H264Pps);
+    assert_eq!(H264Parameters::new(&high[0], &pps).unwrap_err().set, ParameterSet::H264Pps);
 }
 
 #[test]

@@ -20,6 +20,11 @@ const IRAP: std::ops::RangeInclusive<u8> = 16..=23;
 const IDR: std::ops::RangeInclusive<u8> = 19..=20;
 
 impl SliceRules {
+    /// The `pps_pic_parameter_set_id` in force.
+    pub(in crate::media) fn pps_id(&self) -> u32 {
+        self.pps.id
+    }
+
     /// Checks what stands at the beginning of a slice segment header. A slice for an unknown parameter
     /// set, or of a place already coded, is not decoded by anyone and could carry anything; so could a
     /// header extension. `previous` is the place of the segment before in the same access unit; gives

@@ -65,8 +65,8 @@ pub(super) fn parse(nal: &[u8], vps_id: u32) -> Result<Sps, Fault> {
         extension(&mut r)?;
     }
     let block_log2 = coding_min_log2 + coding_depth;
-    let (across, down) =
-        ((format.coded_width - 1 >> block_log2) + 1, (format.coded_height - 1 >> block_log2) + 1);
+    let blocks_along = |side: u32| ((side - 1) >> block_log2) + 1;
+    let (across, down) = (blocks_along(format.coded_width), blocks_along(format.coded_height));
     if (format.coded_width | format.coded_height) & ((1 << coding_min_log2) - 1) != 0 {
         return Err(Fault::OutOfRange("the picture size"));
     }

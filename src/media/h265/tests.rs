@@ -1,4 +1,5 @@
 //! Against x265 and cameras; and every refusal.
+#![allow(clippy::unusual_byte_groupings, reason = "grouped by syntax element")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

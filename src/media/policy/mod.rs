@@ -1,6 +1,11 @@
 //! The media policy of one track: what of a camera's access unit goes on, and why the rest does not.
+//!
+//! Coded slices and coded sound go on; parameter sets are taken out and checked; everything else is
+//! dropped. What slices, samples and timing may still carry is for the threat model to say.
 
 mod counts;
+mod nals;
+mod video;
 
 pub use counts::{DropCounts, DropReason};
 
@@ -8,12 +13,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::video::{Video, VideoCodec};
+use super::aac::{Trailing, Walker};
 use super::{Codec, Track};
+use crate::limits;
 
 /// The policy of one track. Keeps the current parameters and the counts.
 #[derive(Debug)]
 pub struct Policy {
     track: Arc<Track>,
+    rules: Rules,
     counts: DropCounts,
 }
 
@@ -28,10 +37,32 @@ pub struct Clean {
     pub data: Bytes,
 }
 
+/// How units of a codec are checked.
+#[derive(Debug)]
+enum Rules {
+    Video(Video),
+    Aac(Walker),
+    G711 {
+        channels: usize,
+    },
+    /// The track's own parameters were not made by the parser: nothing passes.
+    Nothing,
+}
+
 impl Policy {
-    /// A policy for `track`, whose parameters were checked when it was made.
+    /// A policy for `track`, whose parameters were checked when it was made. Should they be unlawful
+    /// all the same, every unit is refused.
     pub fn new(track: Arc<Track>) -> Self {
-        Self { track, counts: DropCounts::default() }
+        let rules = match &track.codec {
+            Codec::H264(_) | Codec::H265(_) => {
+                VideoCodec::new(&track.codec).map(|codec| Rules::Video(Video::new(codec)))
+            }
+            Codec::Aac(parameters) => Walker::new(parameters).map(Rules::Aac),
+            Codec::Pcma { channels } | Codec::Pcmu { channels } => {
+                matches!(channels, 1 | 2).then(|| Rules::G711 { channels: usize::from(*channels) })
+            }
+        };
+        Self { track, rules: rules.unwrap_or(Rules::Nothing), counts: DropCounts::default() }
     }
 
     /// The track as it now is.
@@ -48,14 +79,60 @@ impl Policy {
     /// counted; the unit is then lost, the session may go on.
     /// [`DropReason::IncompatibleParameters`] means that the stream needs a new description.
     pub fn clean(&mut self, data: Bytes) -> Result<Clean, DropReason> {
-        let _ = data;
-        todo!()
+        let cleaned = match &mut self.rules {
+            Rules::Video(video) => video.clean(&mut self.track, data, &mut self.counts),
+            Rules::Aac(walker) => {
+                aac(walker, &data, &mut self.counts).map(|data| audio(&self.track, data))
+            }
+            Rules::G711 { channels } => {
+                let lawful = (1..=limits::G711_FRAME_BYTES).contains(&data.len())
+                    && data.len().is_multiple_of(*channels);
+                lawful.then(|| audio(&self.track, data)).ok_or(DropReason::BadG711)
+            }
+            Rules::Nothing => Err(DropReason::UnlawfulParameters),
+        };
+        cleaned.inspect_err(|reason| self.counts.add(*reason))
     }
 
     /// Takes parameters that came beside the access units, e.g. from retina's `parameters()` after a
-    /// frame with new ones: the same check as for those in band.
+    /// frame with new ones: the same check as for those in band. On refusal nothing passes until a
+    /// random access point with lawful parameters.
     pub fn replace(&mut self, codec: Codec) -> Result<(), DropReason> {
-        let _ = codec;
-        todo!()
+        let replaced = match &mut self.rules {
+            Rules::Video(video) => video.replace(&mut self.track, codec),
+            Rules::Aac(_) | Rules::G711 { .. } | Rules::Nothing => {
+                if codec == self.track.codec {
+                    Ok(())
+                } else {
+                    Err(DropReason::IncompatibleParameters)
+                }
+            }
+        };
+        replaced.inspect_err(|reason| self.counts.add(*reason))
     }
 }
+
+fn audio(track: &Arc<Track>, data: Bytes) -> Clean {
+    Clean { track: Arc::clone(track), random_access: true, data }
+}
+
+fn aac(walker: &Walker, data: &Bytes, counts: &mut DropCounts) -> Result<Bytes, DropReason> {
+    if data.len() > limits::AAC_FRAME_BYTES {
+        return Err(DropReason::TooLarge);
+    }
+    let frame = walker.strip(data).map_err(|_| DropReason::BadAac)?;
+    for _ in 0..frame.fills {
+        counts.add(DropReason::AacFill);
+    }
+    for _ in 0..frame.data_elements {
+        counts.add(DropReason::AacData);
+    }
+    match frame.trailing {
+        Trailing::None => {}
+        Trailing::Dropped => counts.add(DropReason::AacTrailing),
+    }
+    Ok(frame.data)
+}
+
+#[cfg(test)]
+mod tests;

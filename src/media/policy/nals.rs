@@ -1,0 +1,185 @@
+//! NAL units of one access unit: behind lengths, and behind start codes where a camera left some.
+
+use std::ops::Range;
+
+use memchr::memmem::Finder;
+
+use super::DropReason;
+use crate::limits;
+
+/// Where the NAL units of an access unit lie.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Nals {
+    /// Without lengths, start codes and trailing zeros; none is empty.
+    pub(super) places: Vec<Range<usize>>,
+    /// What was left out on the way.
+    pub(super) dropped: Vec<DropReason>,
+    /// Whether `places` behind 4-byte lengths are the access unit byte for byte.
+    pub(super) exact: Exactness,
+}
+
+/// Whether something was left out or has to be framed anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Exactness {
+    #[default]
+    Exact,
+    Changed,
+}
+
+/// Walks 4-byte lengths. Refuses a unit that is too large, has too many NAL units, or ends within one.
+pub(super) fn walk(unit: &[u8]) -> Result<Nals, DropReason> {
+    if unit.len() > limits::ACCESS_UNIT_BYTES {
+        return Err(DropReason::TooLarge);
+    }
+    let zeros = Finder::new(&[0, 0]);
+    let mut nals = Nals::default();
+    let mut at = 0;
+    while at < unit.len() {
+        let rest = unit.get(at..).unwrap_or_default();
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or(DropReason::BadFraming)?;
+        let length =
+            usize::try_from(u32::from_be_bytes(*length)).map_err(|_| DropReason::BadFraming)?;
+        let nal = rest.get(..length).ok_or(DropReason::BadFraming)?;
+        at += 4;
+        if nal.is_empty() {
+            nals.leave_out(DropReason::BadFraming);
+        } else {
+            nals.split(nal, at, &zeros)?;
+        }
+        at += length;
+    }
+    if nals.places.is_empty() { Err(DropReason::BadFraming) } else { Ok(nals) }
+}
+
+impl Nals {
+    fn leave_out(&mut self, reason: DropReason) {
+        self.dropped.push(reason);
+        self.exact = Exactness::Changed;
+    }
+
+    /// Cuts `nal`, which begins at `base`, at start codes; leaves it out if it holds another sequence
+    /// that no NAL unit may hold.
+    fn split(&mut self, nal: &[u8], base: usize, zeros: &Finder<'_>) -> Result<(), DropReason> {
+        let (mut start, mut from) = (0, 0);
+        while let Some(hit) = zeros.find(nal.get(from..).unwrap_or_default()) {
+            let hit = from + hit;
+            let run = nal.get(hit..).unwrap_or_default().iter().take_while(|b| **b == 0).count();
+            let after = hit + run;
+            match nal.get(after) {
+                Some(1) => {
+                    self.add(nal, start..hit, base)?;
+                    self.exact = Exactness::Changed;
+                    start = after + 1;
+                }
+                // Zeros up to the end are cut off with the rest below.
+                None => {}
+                Some(3) if run == 2 => {}
+                Some(byte) if run > 2 || *byte <= 2 => {
+                    self.leave_out(DropReason::ForbiddenBytes);
+                    return Ok(());
+                }
+                Some(_) => {}
+            }
+            from = after + 1;
+        }
+        self.add(nal, start..nal.len(), base)
+    }
+
+    fn add(&mut self, nal: &[u8], place: Range<usize>, base: usize) -> Result<(), DropReason> {
+        let whole = nal.get(place.clone()).unwrap_or_default();
+        let kept = trim(whole).len();
+        if kept < whole.len() {
+            self.leave_out(DropReason::TrailingBytes);
+        }
+        if kept == 0 {
+            return Ok(());
+        }
+        if self.places.len() == limits::ACCESS_UNIT_NALS {
+            return Err(DropReason::TooManyNals);
+        }
+        let start = base + place.start;
+        self.places.push(start..start + kept);
+        Ok(())
+    }
+}
+
+/// Without trailing zero bytes and cabac_zero_words (H.264 7.3.2.10): they say nothing to a decoder.
+fn trim(mut nal: &[u8]) -> &[u8] {
+    loop {
+        match nal {
+            [rest @ .., 0] | [rest @ .., 0, 0, 3] => nal = rest,
+            _ => return nal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(nals: &[&[u8]]) -> Vec<u8> {
+        nals.iter()
+            .flat_map(|n| [&u32::try_from(n.len()).unwrap().to_be_bytes(), *n].concat())
+            .collect()
+    }
+
+    fn split(nal: &[u8]) -> (Vec<Vec<u8>>, Vec<DropReason>, Exactness) {
+        let unit = framed(&[nal, &[9]]);
+        let nals = walk(&unit).unwrap();
+        let mut parts: Vec<_> = nals.places.iter().map(|p| unit[p.clone()].to_vec()).collect();
+        assert_eq!(parts.pop(), Some(vec![9]));
+        (parts, nals.dropped, nals.exact)
+    }
+
+    #[test]
+    fn lawful_units_stay_as_they_are() {
+        let unit = framed(&[&[1, 2, 0, 0, 3, 1], &[7], &[1, 0, 0, 4, 0, 0, 3, 3]]);
+        let nals = walk(&unit).unwrap();
+        assert_eq!(nals.places, [4..10, 14..15, 19..27]);
+        assert_eq!((nals.dropped, nals.exact), (vec![], Exactness::Exact));
+    }
+
+    #[test]
+    fn start_codes_divide() {
+        use DropReason::{ForbiddenBytes, TrailingBytes};
+        for (nal, parts, dropped) in [
+            (&[1, 2, 0, 0, 1, 3][..], vec![vec![1, 2], vec![3]], vec![]),
+            (&[1, 2, 0, 0, 0, 0, 1, 3], vec![vec![1, 2], vec![3]], vec![]),
+            (&[0, 0, 0, 1, 3, 3], vec![vec![3, 3]], vec![]),
+            (&[1, 0, 0, 1], vec![vec![1]], vec![]),
+            (&[1, 0], vec![vec![1]], vec![TrailingBytes]),
+            (&[1, 0, 0, 0], vec![vec![1]], vec![TrailingBytes]),
+            (&[1, 0, 0, 3, 0, 0, 3], vec![vec![1]], vec![TrailingBytes]),
+            (&[0, 0, 0], vec![], vec![TrailingBytes]),
+            (&[1, 0, 0, 2, 1], vec![], vec![ForbiddenBytes]),
+            (&[1, 0, 0, 0, 5], vec![], vec![ForbiddenBytes]),
+            (&[1, 0, 0, 0, 3], vec![], vec![ForbiddenBytes]),
+        ] {
+            assert_eq!(split(nal), (parts, dropped, Exactness::Changed), "{nal:?}");
+        }
+    }
+
+    #[test]
+    fn framing_must_add_up() {
+        for bad in [&[][..], &[0, 0, 0], &[0, 0, 0, 2, 1], &[0, 0, 0, 0], &[255; 40]] {
+            assert_eq!(walk(bad), Err(DropReason::BadFraming), "{bad:?}");
+        }
+        let unit = framed(&[&[], &[1]]);
+        assert_eq!(walk(&unit).unwrap().dropped, [DropReason::BadFraming]);
+    }
+
+    #[test]
+    fn bytes_and_nal_units_are_limited() {
+        let mut unit = framed(&[&vec![1; limits::ACCESS_UNIT_BYTES - 4]]);
+        assert!(walk(&unit).is_ok());
+        unit.push(1);
+        assert_eq!(walk(&unit), Err(DropReason::TooLarge));
+        let most = framed(&vec![&[1][..]; limits::ACCESS_UNIT_NALS]);
+        assert!(walk(&most).is_ok());
+        let more = framed(&vec![&[1][..]; limits::ACCESS_UNIT_NALS + 1]);
+        assert_eq!(walk(&more), Err(DropReason::TooManyNals));
+        // Hidden behind start codes they count as well.
+        let more = framed(&[&[1, 0, 0, 1].repeat(limits::ACCESS_UNIT_NALS + 1)]);
+        assert_eq!(walk(&more), Err(DropReason::TooManyNals));
+    }
+}
