@@ -1,0 +1,262 @@
+//! Lawful sessions: what is on the wire, what the depacketiser gets.
+
+use super::*;
+use crate::rtsp::SessionDescription;
+
+#[test]
+fn a_plain_session_on_both_sides() {
+    let mut bench = Bench::new();
+    bench.asks("DESCRIBE", "", "Accept: application/sdp\r\n").unwrap();
+    assert_eq!(
+        bench.wire(),
+        "DESCRIBE rtsp://192.0.2.7:554/live?channel=1&sub=0 RTSP/1.0\r\nCSeq: 1\r\n\
+         User-Agent: Camlock\r\nAccept: application/sdp\r\n\r\n"
+    );
+    let head =
+        "Content-Base: rtsp://192.0.2.7/live/\r\nContent-Type: application/sdp; charset=utf-8";
+    let answer =
+        format!("RTSP/1.0 200 OK\nCSeq: 1\n{head}\nContent-Length: {}\n\n{SDP}", SDP.len());
+    bench.says(answer.as_bytes()).unwrap();
+    let described = bench.hears_text();
+    assert!(
+        described.starts_with("RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Type: application/sdp\r\n")
+    );
+    assert!(described.ends_with(
+        "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:0\r\n\
+         m=audio 0 RTP/AVP 97\r\na=rtpmap:97 PCMA/8000\r\na=control:1\r\n"
+    ));
+
+    let ask = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
+    bench.asks("SETUP", "0", ask).unwrap();
+    assert!(
+        bench.wire().starts_with("SETUP rtsp://192.0.2.7/live/trackID=1 RTSP/1.0\r\nCSeq: 2\r\n")
+    );
+    // Odd channels, a session id of its own, a number of its own in the answer.
+    let odd =
+        "Transport: RTP/AVP/TCP;unicast;interleaved=5-7;ssrc= 9\r\nSession:  abc ; timeout=10\r\n";
+    bench.answers(200, odd).unwrap();
+    let set_up = bench.hears_text();
+    assert_eq!(
+        set_up,
+        "RTSP/1.0 200 OK\r\nCSeq: 2\r\nSession: 1;timeout=60\r\n\
+         Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+    );
+    bench.asks("PLAY", "", "Session: 1\r\nRange: npt=0.000-\r\n").unwrap();
+    assert_eq!(
+        bench.wire(),
+        "PLAY rtsp://192.0.2.7/live/ RTSP/1.0\r\nCSeq: 3\r\nUser-Agent: Camlock\r\n\
+         Range: npt=0.000-\r\nSession: abc\r\n\r\n"
+    );
+    // Media before the answer is held.
+    bench.says(&media(5, 700, 90, b"\x65early")).unwrap();
+    assert!(bench.hears().is_empty());
+    bench.answers(200, "RTP-Info: url=trackID=1;seq=699;rtptime=90\r\n").unwrap();
+    let playing = bench.hears();
+    let info = format!("RTP-Info: url={DOOR}0;seq=1000;rtptime=90\r\n\r\n$\0");
+    assert!(contains(&playing, &info), "{}", String::from_utf8_lossy(&playing));
+    assert_eq!(playing[playing.len() - 16..][..4], [0x03, 0xe9, 0, 0], "one lost before the first");
+    bench.says(&media(5, 701, 180, b"\x41more")).unwrap();
+    let frame = bench.hears();
+    assert_eq!(&frame[..8], b"$\0\0\x11\x80\xe0\x03\xea");
+    assert_eq!(&frame[16..], b"\x41more");
+}
+
+#[test]
+fn urls_on_the_wire_are_joined_as_cameras_expect() {
+    let url = |base: &str, control: &str| {
+        let base = format!("Content-Base: {base}\r\n");
+        let sdp = SDP.replace("trackID=1", control);
+        let mut bench = Bench::new();
+        bench.asks("DESCRIBE", "", "").unwrap();
+        bench.wire();
+        let text = format!("RTSP/1.0 200 OK\r\n{base}Content-Length: {}\r\n\r\n{sdp}", sdp.len());
+        bench.says(text.as_bytes()).unwrap();
+        bench.asks("SETUP", "0", "Transport: RTP/AVP/TCP;interleaved=0-1\r\n").unwrap();
+        bench.wire().split(' ').nth(1).unwrap().to_owned()
+    };
+    for (base, control, wanted) in [
+        ("rtsp://a/b/", "trackID=1", "rtsp://a/b/trackID=1"),
+        ("rtsp://a/b", "trackID=1", "rtsp://a/b/trackID=1"),
+        ("rtsp://a/b?x=1&proto=Onvif", "t=0", "rtsp://a/b?x=1&proto=Onvif/t=0"),
+        ("192.0.2.9:554/b", "t", "rtsp://192.0.2.9:554/b/t"),
+        ("rtsp://a/b/", "video:1", "rtsp://a/b/video:1"),
+        ("rtsp://a/b/", "rtsp://203.0.113.5/x/t", "rtsp://203.0.113.5/x/t"),
+        ("rtsp://a/b/", "http://203.0.113.5/x", "rtsp://a/b/http://203.0.113.5/x"),
+        ("rtsp://a/b/", "*", "rtsp://a/b/"),
+    ] {
+        assert_eq!(url(base, control), wanted);
+    }
+}
+
+#[test]
+fn only_what_has_a_depacketiser_is_presented() {
+    let sdp = "v=0\r\nm=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\n\
+        m=video 0 RTP/AVP  \r\n\
+        m=video 0 RTP/AVP 26\r\n\
+        m=video 0 RTP/SAVP 96\r\na=rtpmap:96 H264/90000\r\n\
+        m=video 0 RTP/AVP 97\r\na=rtpmap:97 H265/90000\r\na=control:v\r\na=framerate:12.5\r\n\
+        a=fmtp:97 sprop-vps=QAEM; sprop-sps=QgEB ;sprop-pps=!;x\r\n\
+        m=audio 0 RTP/AVP 98\r\na=rtpmap:98 mpeg4-generic/16000/1\r\na=control:a\r\n\
+        a=fmtp:98 mode=AAC-hbr; config=1408; SizeLength=13; IndexLength=3; IndexDeltaLength=3;\r\n\
+        m=audio 0 RTP/AVP 0\r\na=sendonly\r\na=control:back\r\n";
+    let mut bench = Bench::new();
+    bench.described(sdp).unwrap();
+    let text = bench.hears_text();
+    let body = text.split_once("\r\n\r\n").unwrap().1;
+    assert!(
+        body.ends_with(
+            "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n\
+         a=fmtp:96 sprop-vps=QAEM;sprop-sps=QgEB\r\na=framerate:12.500\r\na=control:0\r\n\
+         m=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/16000/1\r\n\
+         a=fmtp:97 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1408\r\n\
+         a=control:1\r\n"
+        ),
+        "{body}"
+    );
+    let presented = bench.rewriter.presented();
+    assert_eq!(presented.iter().map(|t| t.media).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(bench.rewriter.counts().dropped_sections, 5);
+    // What we write can be read.
+    assert_eq!(SessionDescription::parse(body.as_bytes()).unwrap().media.len(), 2);
+
+    let kinds = Kinds { video: true, audio: false };
+    let mut bench = Bench::with(&Request { kinds, ..request() }, LoginMemory::Nothing);
+    bench.described(sdp).unwrap();
+    assert_eq!(bench.rewriter.presented().len(), 1);
+    let none = "v=0\r\nm=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\n";
+    assert_eq!(Bench::new().described(none), Err(EndReason::NoUsableMedia));
+    let first = sdp.replace("H265/90000", "JPEG/90000").replace("AAC-hbr", "AAC-lbr");
+    assert_eq!(Bench::new().described(&first), Err(EndReason::NoUsableMedia));
+}
+
+#[test]
+fn no_text_of_the_camera_reaches_the_depacketiser() {
+    const MARK: &str = "MARKMARKMARK";
+    let mut bench = Bench::new();
+    let sdp = format!(
+        "v=0\r\no={MARK} 1 1 IN IP4 {MARK}\r\ns={MARK}\r\ni={MARK}\r\nu={MARK}\r\na=tool:{MARK}\r\n\
+         a=control:{MARK}\r\nm=video 0 RTP/AVP 96\r\ni={MARK}\r\na=rtpmap:96 H264/90000\r\n\
+         a=fmtp:96 x={MARK};packetization-mode=1;{MARK}\r\na=x-{MARK}:1\r\na=control:{MARK}\r\n\
+         m={MARK} 0 RTP/AVP 97\r\na=rtpmap:97 {MARK}/90000\r\n"
+    );
+    let headers = format!(
+        "Server: {MARK}\r\nContent-Base: rtsp://{MARK}/\r\nContent-Type: {MARK}\r\n\
+         Content-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    );
+    bench.asks("DESCRIBE", "", "").unwrap();
+    bench.says(format!("RTSP/1.0 200 {MARK}\r\nCSeq: 1\r\n{headers}").as_bytes()).unwrap();
+    bench.asks("SETUP", "0", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n").unwrap();
+    assert!(contains(bench.wire(), MARK), "the control URL goes back to the camera");
+    let transport = format!("RTP/AVP/TCP;interleaved=0-1;source={MARK};{MARK}");
+    bench.answers(200, &format!("Session: {MARK};x={MARK}\r\nTransport: {transport}\r\n")).unwrap();
+    bench
+        .play(&format!("RTP-Info: url={MARK};seq=5;rtptime=5;{MARK}\r\nRange: {MARK}\r\n"))
+        .unwrap();
+
+    let mut packet = vec![0x80 | 0x20 | 0x10 | 3, 96, 0, 5, 0, 0, 0, 9, 0, 0, 0, 9];
+    packet.extend(MARK.bytes());
+    packet.extend([0xbe, 0xde, 0, 3]);
+    packet.extend(MARK.bytes());
+    packet.extend(b"\x41picture");
+    packet.extend(MARK.bytes());
+    packet.push(13);
+    bench.says(&frame(0, &packet)).unwrap();
+    let mut report = BytesMut::new();
+    SenderReport { source: 9, ntp: 1, timestamp: 9, packets: 1, octets: 1 }.write(0, &mut report);
+    let mut report = report[4..].to_vec();
+    report.extend([0x81, 202, 0, 5, 0, 0, 0, 9, 1, 12]);
+    report.extend(MARK.bytes());
+    bench.says(&frame(1, &report)).unwrap();
+    bench.says(&frame(1, format!("\u{81}\u{cc}{MARK}").as_bytes())).unwrap();
+    bench.says(&frame(77, MARK.as_bytes())).unwrap();
+    bench.says(format!("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nX: {MARK}\r\n\r\n").as_bytes()).unwrap();
+    bench.says(format!("RTSP/1.0 200 {MARK}\r\nCSeq: 99\r\n\r\n").as_bytes()).unwrap();
+
+    let heard = bench.hears();
+    assert!(!contains(&heard, "MARK"), "{}", String::from_utf8_lossy(&heard));
+    assert!(contains(&heard, "\x41picture"));
+    assert_eq!(memmem::find_iter(&heard, b"$\x01\0\x1c\x80\xc8").count(), 1);
+    let counts = bench.rewriter.counts();
+    assert_eq!((counts.packets, counts.sender_reports, counts.dropped_rtcp), (1, 1, 1));
+    assert_eq!((counts.dropped_channel, counts.camera_requests, counts.stray_answers), (1, 1, 1));
+    assert!(bench.wire().split("\r\n\r\n").all(|r| !r.starts_with("RTSP/")), "no answer to it");
+}
+
+#[test]
+fn payload_types_and_missing_markers_are_ours() {
+    let sdp = "m=audio 0 RTP/AVP 98\r\na=rtpmap:98 mpeg4-generic/16000/1\r\n\
+        a=fmtp:98 mode=AAC-hbr;config=1408;sizelength=13;indexlength=3;indexdeltalength=3\r\n";
+    let mut bench = Bench::playing(sdp);
+    let mut packet = media(0, 1, 1, b"\0\x10\0\x18abc");
+    packet[5] = 33;
+    bench.says(&packet).unwrap();
+    assert_eq!(bench.hears()[5], 0x80 | 96);
+    packet[5] = 50;
+    bench.says(&packet).unwrap();
+    assert!(bench.hears().is_empty(), "GeoVision's type 50");
+}
+
+#[test]
+fn keep_alives_are_ours_and_need_no_answer() {
+    let mut bench = Bench::playing(SDP);
+    bench.wire();
+    let mut sent = Vec::new();
+    for second in 0..60_u32 {
+        for (channel, payload) in [(0, b"\x41x"), (2, b"pc")] {
+            let sequence = u16::try_from(second).unwrap();
+            bench.says(&media(channel, sequence, second, payload.repeat(8000).as_slice())).unwrap();
+        }
+        bench.rewriter.acknowledge(&[u64::from(second) + 1; limits::TRACKS], bench.now);
+        bench.wait(Duration::from_secs(1)).unwrap();
+        sent.push(bench.wire());
+        if second == 30 {
+            bench.answers(200, "Public: OPTIONS, PLAY,GET_PARAMETER\r\n").unwrap();
+        }
+    }
+    let sent: Vec<_> = sent.iter().filter(|text| !text.is_empty()).collect();
+    assert_eq!(sent.len(), 4, "half of the camera's 30 s");
+    assert!(sent[0].starts_with("OPTIONS rtsp://192.0.2.7:554/live?channel=1&sub=0 RTSP/1.0\r\n"));
+    assert!(sent[0].contains("Session: 77\r\n"));
+    assert!(sent[3].starts_with("GET_PARAMETER "));
+    bench.hears();
+    bench.asks("OPTIONS", "", "").unwrap();
+    assert!(bench.hears_text().starts_with("RTSP/1.0 200 OK\r\nCSeq: 5\r\n"));
+    assert_eq!(bench.wire(), "", "the depacketiser's own stay here");
+    let (teardown, _) = bench.rewriter.teardown().unwrap();
+    assert!(contains(&teardown, "TEARDOWN rtsp://192.0.2.7:554/live?channel=1&sub=0 RTSP/1.0\r\n"));
+    assert!(contains(&teardown, "Session: 77\r\n"));
+    assert!(bench.rewriter.teardown().is_none());
+}
+
+#[test]
+fn a_guest_without_the_token_gets_nothing() {
+    let mut bench = Bench::new();
+    for uri in ["rtsp://127.0.0.1:1/", &DOOR.replace('f', "0"), "*", &DOOR[..DOOR.len() - 1]] {
+        let text = format!("DESCRIBE {uri} RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+        let mut bytes = BytesMut::from(text.as_bytes());
+        assert_eq!(bench.rewriter.consumer_bytes(&mut bytes, bench.now), Err(EndReason::Door));
+    }
+    assert_eq!(bench.asks("RECORD", "", ""), Err(EndReason::Door));
+    assert_eq!(bench.asks("SETUP", "0", ""), Err(EndReason::Door));
+    assert_eq!(bench.wire(), "");
+}
+
+#[test]
+fn urls_with_accounts_and_odd_agents_are_refused() {
+    let new = |url: &str, user_agent: &str| {
+        let url = Url::parse(url).unwrap();
+        let request = Request { url, user_agent: user_agent.into(), ..request() };
+        Rewriter::new(&request, LoginMemory::Nothing, DOOR.into(), "c".into(), Instant::now()).err()
+    };
+    assert_eq!(new("rtsp://a/b", "Camlock 1"), None);
+    for (url, agent) in [
+        ("rtsp://user:pass@a/b", "x"),
+        ("rtsp://user@a/b", "x"),
+        ("http://a/b", "x"),
+        ("rtsp://a/b", "x\r\nInjected: y"),
+        (&format!("rtsp://a/{}", "b".repeat(limits::RTSP_URI_BYTES)), "x"),
+    ] {
+        assert_eq!(new(url, agent), Some(EndReason::BadRequest), "{url}");
+    }
+}
