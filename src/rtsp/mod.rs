@@ -7,7 +7,7 @@ mod headers;
 mod message;
 mod sdp;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use headers::{RtpInfo, SessionHeader, Transport, TransportMode};
 pub use message::{Decoder, Headers, Item, Method, Request, Response, Violation, reason_phrase};

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::*;
 
-fn corpus() -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn corpus() -> BTreeMap<String, Vec<u8>> {
     // without the filter cargo wants the packages of all platforms, and they are not there
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))

@@ -1,1 +1,451 @@
+//! The airlock whole: a scripted camera, retina at the other end.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use retina::codec::CodecItem;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::digest::{Algorithm, Authorization, Ha1, parse_authorization};
+use crate::rtsp::{Decoder, Item, Method, Request as Asked};
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=cam\r\nt=0 0\r\na=control:*\r\n\
+    m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n\
+    m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=control:trackID=2\r\n";
+
+fn request() -> Request {
+    Request {
+        url: Url::parse("rtsp://192.0.2.7:554/live").unwrap(),
+        login: Some(Login { user: "viewer".into(), password: "secret".to_owned().into() }),
+        basic: BasicPolicy::Refuse,
+        user_agent: "Camlock".into(),
+        kinds: Kinds::ALL,
+    }
+}
+
+/// What the scripted camera does once it plays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plays {
+    /// Pictures and sound until the peer is gone.
+    Media,
+    /// So many pictures, then it closes.
+    Pictures(u16),
+    /// Pictures, but its own request comes between.
+    Asking,
+    /// A picture, then a packet no depacketiser takes but every check passes.
+    BadParameterSet,
+}
+
+/// How the scripted camera asks for a login.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    Digest(Algorithm),
+    /// Closes the connection with its `401`.
+    DigestAndCloses,
+}
+
+struct Camera {
+    /// Headers and body of its answer to DESCRIBE.
+    described: String,
+    asks: Asks,
+    plays: Plays,
+}
+
+/// What the camera saw: requests in order.
+type Seen = Vec<Asked>;
+
+impl Camera {
+    fn plain(plays: Plays) -> Self {
+        Self { described: with_length(SDP), asks: Asks::Nothing, plays }
+    }
+
+    /// Serves one connection to its end.
+    async fn serve(self, mut socket: impl AsyncRead + AsyncWrite + Unpin) -> Seen {
+        let (mut seen, mut buffer, mut decoder) = (Vec::new(), BytesMut::new(), Decoder::new());
+        loop {
+            while let Some(item) = decoder.decode(&mut buffer).unwrap() {
+                let Item::Request(asked) = item else { panic!("{item:?}") };
+                let (answer, closes) = self.answer(&asked);
+                let method = asked.method;
+                seen.push(asked);
+                if socket.write_all(answer.as_bytes()).await.is_err() || closes {
+                    return seen;
+                }
+                if method == Method::Play {
+                    return self.play(socket, decoder, buffer, seen).await;
+                }
+            }
+            if socket.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+                return seen;
+            }
+        }
+    }
+
+    fn answer(&self, asked: &Asked) -> (String, bool) {
+        let cseq = asked.cseq().unwrap();
+        let algorithm = match self.asks {
+            Asks::Nothing => None,
+            Asks::Digest(algorithm) => Some(algorithm),
+            Asks::DigestAndCloses => Some(Algorithm::Md5),
+        };
+        if let Some(algorithm) = algorithm
+            && !proves(asked, algorithm)
+        {
+            let closes = self.asks == Asks::DigestAndCloses;
+            let connection = if closes { "Connection: close\r\n" } else { "" };
+            let name = if algorithm == Algorithm::Md5 { "MD5" } else { "SHA-256" };
+            let challenge =
+                format!("Digest realm=\"cam\", nonce=\"n\", algorithm={name}, qop=\"auth\"");
+            let head = format!("RTSP/1.0 401 No\r\nCSeq: {cseq}\r\n{connection}");
+            return (format!("{head}WWW-Authenticate: {challenge}\r\n\r\n"), closes);
+        }
+        let rest = match asked.method {
+            Method::Describe => self.described.clone(),
+            Method::Setup => {
+                let transport = asked.headers.get("Transport").unwrap();
+                format!("Transport: {transport}\r\nSession: 5;timeout=60\r\n\r\n")
+            }
+            _ => "\r\n".to_owned(),
+        };
+        (format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n{rest}"), false)
+    }
+
+    async fn play(
+        self,
+        mut socket: impl AsyncRead + AsyncWrite + Unpin,
+        mut decoder: Decoder,
+        mut buffer: BytesMut,
+        mut seen: Seen,
+    ) -> Seen {
+        let mut tick = tokio::time::interval(Duration::from_millis(40));
+        let mut n = 0_u16;
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    let mut bytes = rtp(0, n, u32::from(n) * 3600, &picture(n));
+                    bytes.extend(rtp(2, n, u32::from(n) * 320, &[n.to_be_bytes()[1]; 320]));
+                    match self.plays {
+                        Plays::Media => {}
+                        Plays::Pictures(count) if n == count => return seen,
+                        Plays::Pictures(_) => {}
+                        Plays::Asking => bytes.extend(b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n"),
+                        Plays::BadParameterSet if n == 3 => {
+                            bytes = rtp(0, n, 1, b"\x18\0\x02\x67\xff\0\x02\x68\xff\0\x02\x65a");
+                        }
+                        Plays::BadParameterSet => {}
+                    }
+                    n += 1;
+                    if socket.write_all(&bytes).await.is_err() {
+                        return seen;
+                    }
+                }
+                read = socket.read_buf(&mut buffer) => {
+                    if read.unwrap_or(0) == 0 {
+                        return seen;
+                    }
+                    while let Some(Item::Request(asked)) = decoder.decode(&mut buffer).unwrap() {
+                        let answer = self.answer(&asked).0;
+                        seen.push(asked);
+                        let _gone = socket.write_all(answer.as_bytes()).await.is_err();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn with_length(sdp: &str) -> String {
+    format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len())
+}
+
+fn proves(asked: &Asked, algorithm: Algorithm) -> bool {
+    let ha1 = Ha1::new(algorithm, "viewer", "cam", &"secret".to_owned().into());
+    asked.headers.get("Authorization").and_then(parse_authorization).is_some_and(
+        |given| match given {
+            Authorization::Digest(response) => {
+                response.uri == asked.uri && ha1.verify(&response, asked.method.token())
+            }
+            Authorization::Basic { .. } => panic!("the password in the clear"),
+        },
+    )
+}
+
+/// A coded picture: any bytes with the header of one.
+fn picture(n: u16) -> Vec<u8> {
+    let mut nal = vec![if n.is_multiple_of(10) { 0x65 } else { 0x41 }];
+    nal.extend(b"picture ".repeat(200));
+    nal.extend((n | 0x8080).to_be_bytes());
+    nal
+}
+
+fn rtp(channel: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len() + 12).unwrap();
+    let mut out = vec![b'$', channel];
+    out.extend(length.to_be_bytes());
+    out.extend([0x80, 0x80 | 96]);
+    out.extend(sequence.to_be_bytes());
+    out.extend(timestamp.to_be_bytes());
+    out.extend([0, 0, 0, 9]);
+    out.extend(payload);
+    out
+}
+
+/// Starts a camera; the other end of its connection.
+fn start(camera: Camera) -> (DuplexStream, JoinHandle<Seen>) {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    (near, tokio::spawn(camera.serve(far)))
+}
+
+/// For sessions that must not dial again.
+async fn no_redial() -> io::Result<DuplexStream> {
+    panic!("dialled again")
+}
+
+async fn open_plain(camera: Camera) -> (Result<Opened, Failure>, JoinHandle<Seen>) {
+    let (near, seen) = start(camera);
+    (open(near, no_redial, &request(), LoginMemory::Nothing).await, seen)
+}
+
+fn methods(seen: &Seen) -> Vec<Method> {
+    seen.iter().map(|asked| asked.method).collect()
+}
+
+#[tokio::test]
+async fn pictures_and_sound_come_through_and_goodbye_is_said() {
+    let (opened, seen) = open_plain(Camera::plain(Plays::Media)).await;
+    let Opened { mut items, tracks, running } = opened.unwrap();
+    let kinds: Vec<_> =
+        tracks.iter().map(|t| (t.stream, t.media, t.encoding, t.clock_rate)).collect();
+    assert_eq!(kinds, [(0, 0, Encoding::H264, 90_000), (1, 1, Encoding::Pcma, 8_000)]);
+    let (mut pictures, mut sounds) = (0, 0);
+    while pictures < 20 || sounds < 20 {
+        match items.next().await.unwrap() {
+            CodecItem::VideoFrame(frame) => {
+                let mut data = frame.into_data();
+                let nal = data.split_off(4);
+                assert_eq!(
+                    u32::from_be_bytes(data.try_into().unwrap()),
+                    u32::try_from(nal.len()).unwrap()
+                );
+                assert_eq!(nal, picture(pictures));
+                pictures += 1;
+            }
+            CodecItem::AudioFrame(frame) => {
+                assert_eq!(frame.data(), [u8::try_from(sounds).unwrap(); 320]);
+                sounds += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(items.stream(1).unwrap().parameters().is_some());
+    let report = running.stop().await;
+    assert_eq!(report.reason, EndReason::Stopped);
+    assert!(report.counts.packets >= 40);
+    assert_eq!((report.counts.lost, report.counts.overhead_bytes), (0, 0));
+    assert!(items.next().await.is_none() && items.next().await.is_none(), "never beyond the end");
+    let seen = seen.await.unwrap();
+    use Method::{Describe, Play, Setup, Teardown};
+    assert_eq!(methods(&seen), [Describe, Setup, Setup, Play, Teardown]);
+    let uris: Vec<_> = seen.iter().map(|asked| asked.uri.as_str()).collect();
+    assert_eq!(uris[1], "rtsp://192.0.2.7:554/live/trackID=1");
+    assert!(seen.iter().all(|asked| asked.headers.get("User-Agent") == Some("Camlock")));
+    assert_eq!(seen[4].headers.get("Session"), Some("5"));
+}
+
+#[tokio::test]
+async fn goodbye_is_said_whoever_hangs_up() {
+    for drops_items in [true, false] {
+        let (opened, seen) = open_plain(Camera::plain(Plays::Media)).await;
+        let Opened { mut items, mut running, .. } = opened.unwrap();
+        items.next().await.unwrap();
+        if drops_items {
+            drop(items);
+            assert_eq!(running.ended().await.reason, EndReason::Stopped);
+        } else {
+            drop(running);
+            while items.next().await.is_some() {}
+        }
+        assert_eq!(seen.await.unwrap().last().unwrap().method, Method::Teardown);
+    }
+}
+
+#[tokio::test]
+async fn the_camera_hangs_up() {
+    let (opened, _seen) = open_plain(Camera::plain(Plays::Pictures(5))).await;
+    let Opened { mut items, mut running, .. } = opened.unwrap();
+    let mut pictures = 0;
+    while let Some(item) = items.next().await {
+        pictures += u32::from(matches!(item, CodecItem::VideoFrame(_)));
+    }
+    assert_eq!(pictures, 5);
+    assert_eq!(running.ended().await.reason, EndReason::CameraClosed);
+    assert_eq!(running.ended().await.reason.fault(), Fault::Gone);
+}
+
+#[tokio::test]
+async fn a_request_of_the_camera_stalls_nothing() {
+    let (opened, _seen) = open_plain(Camera::plain(Plays::Asking)).await;
+    let mut opened = opened.unwrap();
+    for _ in 0..40 {
+        let item = tokio::time::timeout(Duration::from_secs(5), opened.items.next()).await;
+        assert!(item.unwrap().is_some());
+    }
+    let report = opened.running.stop().await;
+    assert!(report.counts.camera_requests >= 10);
+}
+
+#[tokio::test]
+async fn what_the_depacketiser_refuses_ends_the_session_with_its_name() {
+    let (opened, seen) = open_plain(Camera::plain(Plays::BadParameterSet)).await;
+    let Opened { mut items, mut running, .. } = opened.unwrap();
+    while items.next().await.is_some() {}
+    assert_eq!(running.ended().await.reason, EndReason::Depacketiser);
+    assert_eq!(seen.await.unwrap().last().unwrap().method, Method::Teardown);
+}
+
+#[tokio::test]
+async fn logins_open_and_wrong_ones_say_so() {
+    for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+        let camera = Camera { asks: Asks::Digest(algorithm), ..Camera::plain(Plays::Media) };
+        let (opened, _seen) = open_plain(camera).await;
+        let mut opened = opened.unwrap();
+        assert!(opened.items.next().await.is_some());
+        assert_eq!(opened.running.stop().await.memory, LoginMemory::DigestSeen);
+    }
+    let wrong = Login { user: "viewer".into(), password: "guess".to_owned().into() };
+    for (login, reason) in
+        [(Some(wrong), EndReason::LoginRefused), (None, EndReason::LoginRequired)]
+    {
+        let camera = Camera { asks: Asks::Digest(Algorithm::Md5), ..Camera::plain(Plays::Media) };
+        let (near, _seen) = start(camera);
+        let request = Request { login, ..request() };
+        let failure = open(near, no_redial, &request, LoginMemory::Nothing).await.unwrap_err();
+        assert_eq!((failure.reason, failure.reason.fault()), (reason, Fault::Login));
+        assert_eq!(failure.memory, LoginMemory::DigestSeen);
+    }
+}
+
+#[tokio::test]
+async fn a_camera_that_closes_with_its_401_is_dialled_once() {
+    let camera = || Camera { asks: Asks::DigestAndCloses, ..Camera::plain(Plays::Media) };
+    let (near, _first) = start(camera());
+    let dials = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&dials);
+    let redial = async move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(start(camera()).0)
+    };
+    let opened = open(near, redial, &request(), LoginMemory::Nothing).await;
+    assert!(opened.unwrap().items.next().await.is_some());
+    assert_eq!(dials.load(Ordering::Relaxed), 1);
+
+    let (near, _seen) = start(camera());
+    let failing = async || Err(io::ErrorKind::ConnectionRefused.into());
+    let failure = open(near, failing, &request(), LoginMemory::Nothing).await.unwrap_err();
+    assert_eq!(failure.reason, EndReason::RedialFailed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_says_nothing_or_takes_nothing_is_left() {
+    let (near, _far) = tokio::io::duplex(64 * 1024);
+    let failure = open(near, no_redial, &request(), LoginMemory::Nothing).await.unwrap_err();
+    assert_eq!(failure.reason, EndReason::NoAnswer);
+    let (near, _far) = tokio::io::duplex(16);
+    let failure = open(near, no_redial, &request(), LoginMemory::Nothing).await.unwrap_err();
+    assert_eq!(failure.reason, EndReason::CameraNotReading);
+}
+
+#[tokio::test]
+async fn what_makes_bare_retina_panic_has_a_name_here() {
+    for (sdp, reason) in [
+        ("v=0\r\nm=video 0 RTP/AVP  \r\n", EndReason::NoUsableMedia),
+        ("v=0\r\nbroken line\r\nm=video\r\n", EndReason::NoUsableMedia),
+        ("", EndReason::NoUsableMedia),
+    ] {
+        let camera = Camera { described: with_length(sdp), ..Camera::plain(Plays::Media) };
+        let failure = open_plain(camera).await.0.unwrap_err();
+        assert_eq!(failure.reason, reason, "{sdp:?}");
+        assert!(!failure.to_string().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn sound_that_cannot_be_read_costs_no_pictures() {
+    let aac = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/16000/1\r\na=control:trackID=2\r\n\
+        a=fmtp:97 mode=AAC-hbr;config=ffff;sizelength=13;indexlength=3;indexdeltalength=3\r\n";
+    let sdp =
+        SDP.split_inclusive("m=audio").next().unwrap().trim_end_matches("m=audio").to_owned() + aac;
+    let (opened, _seen) =
+        open_plain(Camera { described: with_length(&sdp), ..Camera::plain(Plays::Media) }).await;
+    let mut opened = opened.unwrap();
+    assert_eq!(opened.tracks.len(), 1);
+    assert!(opened.items.next().await.is_some());
+}
+
+/// retina alone and through the airlock ask a camera the same, whatever real cameras describe.
+#[tokio::test]
+async fn the_wire_is_as_with_bare_retina() {
+    let mut compared = 0;
+    for (file, bytes) in crate::rtsp::tests::corpus() {
+        let text = String::from_utf8_lossy(&bytes);
+        let described = if file.ends_with("_sdp.txt") {
+            format!("Content-Type: application/sdp\r\n{}", with_length(&text))
+        } else if file.contains("describe") {
+            let lines = text.split_inclusive('\n').skip(1);
+            lines.filter(|line| !line.to_lowercase().starts_with("cseq:")).collect()
+        } else {
+            continue;
+        };
+        let bare = requests(&described, bare).await;
+        assert!(bare.len() >= 3, "{file}: {bare:?}");
+        assert_eq!(requests(&described, through).await, bare, "{file}");
+        compared += 1;
+    }
+    assert!(compared >= 19, "{compared}");
+}
+
+/// Method and URI of each request that a client sends to a camera which describes itself so.
+async fn requests<F: Future<Output = ()>>(
+    described: &str,
+    client: impl FnOnce(Url) -> F,
+) -> Vec<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let camera = Camera { described: described.to_owned(), ..Camera::plain(Plays::Pictures(1)) };
+    let seen = tokio::spawn(async move { camera.serve(listener.accept().await.unwrap().0).await });
+    client(Url::parse(&format!("rtsp://127.0.0.1:{port}/live?a=b")).unwrap()).await;
+    let seen = seen.await.unwrap();
+    let lines = seen.iter().filter(|asked| asked.method != Method::Teardown);
+    lines
+        .map(|asked| format!("{} {}", asked.method.token(), asked.uri.replace(&port, "PORT")))
+        .collect()
+}
+
+async fn bare(url: Url) {
+    use retina::client::{PlayOptions, Session, SessionOptions, SetupOptions, TeardownPolicy};
+    let options = SessionOptions::default().teardown(TeardownPolicy::Never);
+    let mut session = Session::describe(url, options).await.unwrap();
+    for i in 0..session.streams().len() {
+        if matches!(session.streams()[i].encoding_name(), "h264" | "h265") {
+            session.setup(i, SetupOptions::default()).await.unwrap();
+        }
+    }
+    let _playing = session.play(PlayOptions::default()).await.unwrap();
+}
+
+async fn through(url: Url) {
+    let address = url.socket_addrs(|| None).unwrap()[0];
+    #[allow(clippy::disallowed_methods, reason = "the test's own camera")]
+    let camera = TcpStream::connect(address).await.unwrap();
+    let kinds = Kinds { video: true, audio: false };
+    let request = Request { url, kinds, ..request() };
+    let redial = async || panic!("dialled again");
+    let _playing = open(camera, redial, &request, LoginMemory::Nothing).await.unwrap();
+}
