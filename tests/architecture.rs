@@ -193,7 +193,9 @@ fn each_file(dir: &Path, f: &mut impl FnMut(&str, BTreeSet<String>)) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            each_file(&path, f);
+            if path.file_name() != Some("tests".as_ref()) {
+                each_file(&path, f);
+            }
         } else if path.extension() == Some("rs".as_ref())
             && path.file_name() != Some("tests.rs".as_ref())
         {

@@ -263,7 +263,55 @@ impl fmt::Display for EndReason {
             Self::UnitPackets => write!(f, " ({})", limits::ACCESS_UNIT_PACKETS),
             Self::UnitNals => write!(f, " ({})", limits::ACCESS_UNIT_NALS),
             Self::UnitRate => write!(f, " ({})", limits::UNITS_PER_SECOND),
-            _ => Ok(()),
+            Self::CameraClosed
+            | Self::CameraLost
+            | Self::RedialFailed
+            | Self::NoAnswer
+            | Self::SlowMessage
+            | Self::CameraNotReading
+            | Self::NoFirstUnit
+            | Self::Stalled
+            | Self::TooSlow
+            | Self::LoginRequired
+            | Self::LoginRefused
+            | Self::Forbidden
+            | Self::BasicRefused
+            | Self::BasicAfterDigest
+            | Self::UnknownChallenge
+            | Self::NotFound
+            | Self::Busy
+            | Self::Redirected
+            | Self::Description
+            | Self::NoUsableMedia
+            | Self::NotInterleaved
+            | Self::ChannelConflict
+            | Self::BadPackets
+            | Self::Unacknowledged
+            | Self::ByteRate
+            | Self::Overhead
+            | Self::Depacketiser
+            | Self::Panicked
+            | Self::ConsumerStalled
+            | Self::Door
+            | Self::BadRequest
+            | Self::Stopped => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_name_the_number_that_was_broken() {
+        assert_eq!(
+            EndReason::Status(451).to_string(),
+            "the camera refused a request with status 451"
+        );
+        let grammar = EndReason::Grammar(crate::rtsp::Violation::NotRtsp).to_string();
+        assert!(grammar.ends_with(": not RTSP/1.0"), "{grammar}");
+        assert!(EndReason::UnitNals.to_string().ends_with("(512)"));
+        assert_eq!(EndReason::Status(451).label(), "status");
     }
 }

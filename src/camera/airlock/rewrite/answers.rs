@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::describe::{self, Described};
+use super::describe::{self, Described, Media};
 use super::player::{Player, Slot, later, overhead};
 use super::track::Track;
 use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Redial, Rewriter, Setup, Starts};
@@ -159,7 +159,8 @@ impl Rewriter {
     fn slot(&self, setup: &Setup, info: Option<&RtpInfo>, now: Instant) -> Option<Slot> {
         let media = self.described.as_ref()?.media.get(setup.index)?;
         let index = u8::try_from(setup.index).ok()?;
-        let mut track = Track::new(index, setup.own.0, media.encoding, setup.source, now);
+        let Media { encoding, declared, .. } = *media;
+        let mut track = Track::new(index, setup.own.0, encoding, declared, setup.source, now);
         track.expect(info.and_then(|info| info.seq));
         Some(Slot {
             index: setup.index,

@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn frequent_small_calls_earn_as_much_as_rare_ones() {
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         let mut budget = Budget::new(10, 5, start);
         assert!(budget.take(5, start));
         for ms in 1..100 {

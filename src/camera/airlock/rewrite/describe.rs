@@ -34,6 +34,8 @@ pub(super) struct Media {
     pub(super) encoding: Encoding,
     pub(super) clock_rate: u32,
     pub(super) channels: Option<u8>,
+    /// The camera's payload type.
+    pub(super) declared: u8,
     /// Request-URI of its SETUP.
     pub(super) url: String,
     format: Vec<(&'static str, String)>,
@@ -83,9 +85,10 @@ impl Described {
 impl Media {
     fn read(index: usize, section: &MediaSection, base: &Url, aggregate: &str) -> Option<Self> {
         let plain_rtp = section.protocol.starts_with("RTP/") || section.protocol.contains("/RTP/");
-        if !plain_rtp || section.protocol.contains("SAVP") || section.payload_type.is_none() {
+        if !plain_rtp || section.protocol.contains("SAVP") {
             return None;
         }
+        let declared = section.payload_type?;
         let clock_rate = section.clock_rate?;
         let encoding = encoding(section, clock_rate)?;
         let format = match encoding {
@@ -101,6 +104,7 @@ impl Media {
         Some(Self {
             section: index,
             encoding,
+            declared,
             clock_rate,
             channels: section.channels.filter(|n| *n > 0),
             url,
@@ -202,7 +206,7 @@ fn aac_format(section: &MediaSection) -> Option<Vec<(&'static str, String)>> {
 }
 
 fn value<'a>(section: &'a MediaSection, key: &str) -> Option<&'a str> {
-    section.format.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value.trim())
+    section.format_value(key).map(str::trim)
 }
 
 /// A parameter set, decoded and coded again.

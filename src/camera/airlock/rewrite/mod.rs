@@ -2,7 +2,7 @@
 //!
 //! This is what a camera can attack. Nothing of the camera's is copied to the depacketiser but payloads
 //! that were checked and numbers that were parsed; no index, no unchecked arithmetic.
-#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod answers;
 mod budget;

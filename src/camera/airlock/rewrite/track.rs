@@ -18,8 +18,8 @@ pub(super) struct Track {
     channel: u8,
     payload_type: u8,
     own_source: u32,
-    /// GeoVision cameras mix in packets of type 50 that are no media.
-    skips_type_50: bool,
+    /// The camera's own. It does not filter: some cameras send another one than they declare.
+    declared: u8,
     source: Source,
     sequence: Sequence,
     unit: Unit,
@@ -47,6 +47,7 @@ impl Track {
         index: u8,
         channel: u8,
         encoding: Encoding,
+        declared: u8,
         announced: Option<u32>,
         now: Instant,
     ) -> Self {
@@ -56,7 +57,7 @@ impl Track {
             channel,
             payload_type: payload_type(index),
             own_source: u32::from(index).saturating_add(1),
-            skips_type_50: true,
+            declared,
             source: Source { announced, current: None, heard: now },
             sequence: Sequence::default(),
             unit: Unit::default(),
@@ -88,7 +89,8 @@ impl Track {
             counts.dropped_header = counts.dropped_header.saturating_add(1);
             return Ok(Fate::Struck);
         };
-        if self.skips_type_50 && rtp.payload_type == 50 {
+        // GeoVision cameras mix in packets of type 50 that are no media.
+        if rtp.payload_type == 50 && self.declared != 50 {
             counts.dropped_payload = counts.dropped_payload.saturating_add(1);
             return Ok(Fate::Dropped);
         }
@@ -334,7 +336,7 @@ mod tests {
     use super::*;
 
     fn track(now: Instant) -> Track {
-        Track::new(0, 0, Encoding::H264, None, now)
+        Track::new(0, 0, Encoding::H264, 96, None, now)
     }
 
     fn packet(sequence: u16, timestamp: u32, source: u32, payload: &[u8]) -> Vec<u8> {
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn sequence_numbers_are_our_own_and_a_loss_is_one_gap() {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let (mut track, mut out, mut counts) = (track(now), BytesMut::new(), Counts::default());
         track.expect(Some(50));
         for (i, s) in [50, 51, 60, 59, 61, 5, 6, 7].into_iter().enumerate() {
@@ -373,9 +375,9 @@ mod tests {
 
     #[test]
     fn leftovers_of_another_session_are_dropped_until_ours_is_silent() {
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         let (mut out, mut counts) = (BytesMut::new(), Counts::default());
-        let mut track = Track::new(0, 0, Encoding::H264, Some(8), start);
+        let mut track = Track::new(0, 0, Encoding::H264, 96, Some(8), start);
         let mut send = |sequence, source, ms| {
             let now = start + Duration::from_millis(ms);
             let ts = u32::try_from(ms).unwrap();
@@ -395,7 +397,7 @@ mod tests {
 
     /// Sends one unit of `packets` fragments with `body` each.
     fn one_unit(body: usize, packets: usize) -> Result<Fate, EndReason> {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let (mut track, mut counts) = (track(now), Counts::default());
         let mut fragment = vec![0x41; body];
         fragment[0] = 0x7c;
@@ -420,7 +422,7 @@ mod tests {
         assert_eq!(one_unit(2, 16 * 1024), Ok(Fate::Passed));
         assert_eq!(one_unit(2, 16 * 1024 + 1), Err(EndReason::UnitPackets));
 
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let unit = |nals: usize| {
             let mut aggregate = vec![0x18];
             aggregate.extend(b"\0\x01\x41".repeat(nals));
@@ -437,7 +439,7 @@ mod tests {
 
     #[test]
     fn one_over_the_units_a_second() {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let (mut track, mut counts) = (track(now), Counts::default());
         let mut send = |ts: u32, now| {
             let sequence = u16::try_from(ts).unwrap();
@@ -458,7 +460,7 @@ mod tests {
 
     #[test]
     fn one_over_the_packets_and_nals_that_become_nothing() {
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         let (mut track, mut counts) = (track(start), Counts::default());
         for i in 0..=limits::UNACKNOWLEDGED_PACKETS {
             // Slow enough for the unit rate, and each with marker and timestamp of its own.
@@ -483,7 +485,7 @@ mod tests {
 
     #[test]
     fn sender_reports_are_rebuilt_bounded_and_of_the_right_source() {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let (mut track, mut out, mut counts) = (track(now), BytesMut::new(), Counts::default());
         let report = |source| {
             let mut out = BytesMut::new();

@@ -44,7 +44,7 @@ impl Bench {
     }
 
     fn with(request: &Request, memory: LoginMemory) -> Self {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let rewriter = Rewriter::new(request, memory, DOOR.into(), "c".into(), now).unwrap();
         Self { rewriter, now, asked: 0, buffer: BytesMut::new() }
     }

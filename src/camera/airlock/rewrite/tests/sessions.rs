@@ -247,7 +247,14 @@ fn urls_with_accounts_and_odd_agents_are_refused() {
     let new = |url: &str, user_agent: &str| {
         let url = Url::parse(url).unwrap();
         let request = Request { url, user_agent: user_agent.into(), ..request() };
-        Rewriter::new(&request, LoginMemory::Nothing, DOOR.into(), "c".into(), Instant::now()).err()
+        Rewriter::new(
+            &request,
+            LoginMemory::Nothing,
+            DOOR.into(),
+            "c".into(),
+            tokio::time::Instant::now().into_std(),
+        )
+        .err()
     };
     assert_eq!(new("rtsp://a/b", "Camlock 1"), None);
     for (url, agent) in [
