@@ -177,10 +177,26 @@ fn slices_must_be_of_the_set_and_in_order() {
     assert_eq!(check(&[2, 1], None), Err(Fault::Truncated));
 }
 
-/// x265 writes no header extension: say in the PPS that it does, and put a length in every slice.
 #[test]
 fn a_slice_header_extension_must_be_empty() {
     let stream = include_bytes!("../../../tests/fixtures/media/two_slices.h265");
+    assert_eq!(extend_slices(stream), 18);
+}
+
+#[test]
+#[ignore = "walks every .h265 file of CAMLOCK_HEVC_DIR"]
+fn slice_headers_of_many_streams_are_walked_to_their_end() {
+    for entry in std::fs::read_dir(option_env!("CAMLOCK_HEVC_DIR").unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "h265") {
+            let slices = extend_slices(&std::fs::read(&path).unwrap());
+            assert!(slices >= 10, "{}", path.display());
+        }
+    }
+}
+
+/// x265 writes no header extension: says in the PPS that it does, and puts a length into every slice.
+fn extend_slices(stream: &[u8]) -> usize {
     let (mut vps, mut sps, mut pps, mut slices) = (&[][..], &[][..], vec![], 0);
     for nal in nals(stream) {
         match nal[0] >> 1 {
@@ -190,9 +206,9 @@ fn a_slice_header_extension_must_be_empty() {
             0..=31 => {
                 let (_, rules) = H265Parameters::with_rules(vps, sps, &pps).unwrap();
                 let at = slice::extension_at(&rules, nal).unwrap();
-                // x265 has no extension: byte_alignment() stands where its length would.
+                // byte_alignment() stands where the extension's length would: the header ends there.
                 let bits = bits_of(nal);
-                assert_eq!(bits[at..at.next_multiple_of(8).max(at + 1)].trim_end_matches('0'), "1");
+                assert_eq!(bits[at..(at + 1).next_multiple_of(8)].trim_end_matches('0'), "1");
                 let put = |code: &str| insert_bits(nal, at, code);
                 assert!(rules.check(&put("1"), None).is_ok(), "empty");
                 assert_eq!(
@@ -204,7 +220,7 @@ fn a_slice_header_extension_must_be_empty() {
             _ => {}
         }
     }
-    assert_eq!(slices, 18);
+    slices
 }
 
 fn nals(stream: &[u8]) -> Vec<&[u8]> {
