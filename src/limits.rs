@@ -216,6 +216,8 @@ pub const CLIENT_BUFFER_BYTES: usize = RTSP_HEAD_BYTES + RTSP_BODY_BYTES + 4096;
 pub const SESSIONS_PER_CONNECTION: usize = 4;
 /// Sender reports are never further apart.
 pub const SENDER_REPORT: Duration = Duration::from_secs(5);
+/// How long the demand of a DESCRIBE is kept for the SETUP that should follow.
+pub const DESCRIBED_KEPT: Duration = Duration::from_secs(30);
 /// How long DESCRIBE waits for an on-demand camera.
 pub const DESCRIBE_WAIT: Duration = Duration::from_secs(10);
 

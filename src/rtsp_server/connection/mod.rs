@@ -1,6 +1,8 @@
 //! One client connection: the shell around [`super::machine`]. One loop reads, writes and waits; no
 //! direction blocks the other.
 
+mod deadlines;
+mod end;
 mod jobs;
 mod outbox;
 mod readers;
@@ -9,68 +11,29 @@ mod tests;
 
 use std::future::pending;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::time::Instant;
 
-use super::machine::{
-    Answer, Begin, CloseReason, Effect, Machine, Play, PlayAction, Refused, SessionId, Step,
-};
+use super::machine::{Answer, Begin, Effect, Machine, Play, PlayAction, Refused, SessionId, Step};
 use super::{Peer, Server};
 use crate::auth::{ConnectionLogin, PreAuthPlace, Principal};
-use crate::hub::{EndReason, Interrupt, Subscription};
+use crate::hub::{Interrupt, Subscription};
 use crate::limits;
 use crate::media::{StreamName, TrackId};
-use crate::rtsp::{Decoder, Item, Response, Violation};
+use crate::rtsp::{Decoder, Item, Response};
 
+use deadlines::{Partial, Timer};
+pub use end::End;
 use jobs::{Done, Job};
 use outbox::Outbox;
 use readers::{Readers, Take};
 
 /// Room made for each read.
 const READ_BYTES: usize = 2048;
-/// Best effort goodbye (a TLS `close_notify`).
-const GOODBYE: Duration = Duration::from_secs(1);
-
-/// Why a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum End {
-    /// The client closed it.
-    #[error("client closed the connection")]
-    Closed,
-    /// Reading or writing failed.
-    #[error("connection failed: {0}")]
-    Failed(io::ErrorKind),
-    /// No byte within [`limits::FIRST_BYTE`].
-    #[error("client sent nothing")]
-    Silent,
-    /// A message did not become whole within [`limits::REQUEST`].
-    #[error("client did not finish a request in time")]
-    SlowRequest,
-    /// No login within [`limits::LOGIN`].
-    #[error("client did not log in in time")]
-    NoLogin,
-    /// The client broke the grammar or a limit.
-    #[error("client broke the protocol: {0}")]
-    Violation(Violation),
-    /// The client asked for too much, or for nothing.
-    #[error("{0}")]
-    Rules(CloseReason),
-    /// No byte of a write taken within the write stall.
-    #[error("client took no data")]
-    Stalled,
-    /// A permit of one of its sessions no longer holds.
-    #[error("permit revoked")]
-    Revoked,
-    /// A stream it plays ended or changed its format.
-    #[error("{0}")]
-    Stream(EndReason),
-}
 
 /// Serves one client to the end. `place` is given back once the client has logged in.
 pub async fn serve<S>(stream: S, peer: Peer, place: PreAuthPlace, server: Arc<Server>) -> End
@@ -80,6 +43,7 @@ where
     let _counted = server.metrics.rtsp_server.connection(&server.listener);
     let mut connection = Connection::new(stream, &peer, place, server);
     let end = connection.run().await;
+    connection.write_down(&end, peer.address.ip());
     connection.say_goodbye(&end).await;
     tracing::debug!(peer = %peer.address, reason = %end, "RTSP connection ended");
     end
@@ -97,8 +61,7 @@ struct Connection<S> {
     login: Option<Box<ConnectionLogin>>,
     job: Option<Job>,
     readers: Readers,
-    /// What the last DESCRIBE found: its demand holds until SETUP.
-    described: Option<Subscription>,
+    described: Option<Described>,
     stage: Stage,
     partial: Partial,
     started: Instant,
@@ -113,15 +76,14 @@ enum Stage {
     Strange(PreAuthPlace),
     /// Logged in.
     Known,
-    /// Nothing more is read; what is queued is written.
-    Closing(End),
+    /// Nothing more is read; what is queued is written. With its place, if it never logged in.
+    Closing(End, Option<PreAuthPlace>),
 }
 
-/// Whether part of a message waits for its rest.
-#[derive(Debug, Clone, Copy)]
-enum Partial {
-    Nothing,
-    Since(Instant),
+/// What the last DESCRIBE found: its demand holds until SETUP, for at most [`limits::DESCRIBED_KEPT`].
+struct Described {
+    subscription: Subscription,
+    since: Instant,
 }
 
 /// What woke the loop.
@@ -172,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     async fn step(&mut self) -> Result<(), End> {
         self.look_at_buffer()?;
-        if let (Stage::Closing(end), true) = (&self.stage, self.outbox.is_idle()) {
+        if let (Stage::Closing(end, _), true) = (&self.stage, self.outbox.is_idle()) {
             return Err(end.clone());
         }
         match self.wait().await {
@@ -183,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.stage.heard();
                 Ok(())
             }
-            Event::Read(Err(error)) | Event::Drained(Err(error)) => Err(End::Failed(error.kind())),
+            Event::Read(Err(error)) | Event::Drained(Err(error)) => Err(End::of(&error)),
             Event::Drained(Ok(())) => Ok(()),
             Event::Media(Ok(chunks)) => {
                 if let Some(report) = chunks.report {
@@ -201,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// reader that is slow leaves the backlog in the ring, where the lag policy sees it.
     async fn wait(&mut self) -> Event {
         let deadline = self.deadline();
-        let is_open = !matches!(self.stage, Stage::Closing(_));
+        let is_open = !matches!(self.stage, Stage::Closing(..));
         let may_read = is_open && self.buffer.len() < limits::CLIENT_BUFFER_BYTES;
         if may_read {
             self.buffer.reserve(READ_BYTES);
@@ -226,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn look_at_buffer(&mut self) -> Result<(), End> {
         while self.job.is_none()
             && self.outbox.len() < limits::CLIENT_QUEUE
-            && !matches!(self.stage, Stage::Closing(_))
+            && !matches!(self.stage, Stage::Closing(..))
         {
             match self.decoder.decode(&mut self.buffer) {
                 Ok(Some(item)) => {
@@ -241,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     let mut response = Response::new(400);
                     response.headers.push("Connection", "close");
                     self.outbox.push(response.encode());
-                    self.stage = Stage::Closing(End::Violation(violation));
+                    self.stage.close(End::Violation(violation));
                 }
             }
         }
@@ -270,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.job = Some(jobs::login(Arc::clone(&self.server), login, arrived));
             }
             Step::Open(open) => {
-                let kept = self.described.take();
+                let kept = self.described.take().map(|described| described.subscription);
                 self.job = Some(jobs::open(Arc::clone(&self.server), open, kept));
             }
             Step::Join(join) => {
@@ -352,7 +314,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.outbox.push(response.encode());
         match effect {
             Effect::None => {}
-            Effect::Keep => self.described = opened,
+            Effect::Keep => {
+                let since = Instant::now();
+                self.described = opened.map(|subscription| Described { subscription, since });
+            }
             Effect::Attach(id) => {
                 let counted = self.server.metrics.rtsp_server.session(&self.server.listener);
                 if let Some(subscription) = opened {
@@ -362,71 +327,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Effect::Start { session, channels } => {
                 let metrics = &self.server.metrics.rtsp_server;
                 if let Some(subscription) = self.readers.subscription(session) {
-                    let meter = metrics.reader(subscription.permit().stream().as_str());
+                    let permit = subscription.permit();
+                    let principal = permit.principal().name();
+                    tracing::debug!(?session, principal, stream = %permit.stream(), "plays");
+                    let meter = metrics.reader(permit.stream().as_str());
                     self.readers.start(session, channels, meter);
                 }
             }
             Effect::Stop(id) => self.readers.stop(id),
             Effect::End(id) => self.readers.end(id),
-            Effect::Close(reason) => self.stage = Stage::Closing(End::Rules(reason)),
-        }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        let stage = match self.stage {
-            Stage::Silent(_) => Some(self.started + limits::FIRST_BYTE),
-            Stage::Strange(_) => Some(self.started + limits::LOGIN),
-            Stage::Known | Stage::Closing(_) => None,
-        };
-        let request = self.partial.since().map(|since| since + limits::REQUEST);
-        let stall = self.outbox.waits_since().map(|since| since + self.server.settings.write_stall);
-        let machine = self.machine.deadline().map(Instant::from_std);
-        [stage, request, stall, machine].into_iter().flatten().min()
-    }
-
-    fn on_timer(&mut self) -> Result<(), End> {
-        let now = Instant::now();
-        let has_passed =
-            |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
-        if self
-            .outbox
-            .waits_since()
-            .is_some_and(|s| has_passed(s, self.server.settings.write_stall))
-        {
-            return Err(End::Stalled);
-        }
-        match self.stage {
-            Stage::Silent(_) if has_passed(self.started, limits::FIRST_BYTE) => {
-                return Err(End::Silent);
-            }
-            Stage::Strange(_) if has_passed(self.started, limits::LOGIN) => {
-                return Err(End::NoLogin);
-            }
-            Stage::Silent(_) | Stage::Strange(_) | Stage::Known | Stage::Closing(_) => {}
-        }
-        if self.partial.since().is_some_and(|since| has_passed(since, limits::REQUEST)) {
-            return Err(End::SlowRequest);
-        }
-        for id in self.machine.expire(now.into_std()).map_err(End::Rules)? {
-            self.readers.end(id);
-        }
-        Ok(())
-    }
-
-    /// A clean end says so, where nothing hangs half written.
-    async fn say_goodbye(&mut self, end: &End) {
-        let is_clean = match end {
-            End::Silent
-            | End::SlowRequest
-            | End::NoLogin
-            | End::Violation(_)
-            | End::Rules(_)
-            | End::Stream(_) => self.outbox.is_idle(),
-            End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,
-        };
-        if is_clean {
-            // Nobody waits for the outcome: the connection is dropped next.
-            timeout(GOODBYE, self.write.shutdown()).await.ok();
+            Effect::Close(reason) => self.stage.close(End::Rules(reason)),
         }
     }
 }
@@ -437,43 +347,16 @@ impl Stage {
         *self = match std::mem::replace(self, Self::Known) {
             Self::Silent(place) | Self::Strange(place) => Self::Strange(place),
             Self::Known => Self::Known,
-            Self::Closing(end) => Self::Closing(end),
+            closing @ Self::Closing(..) => closing,
         };
     }
-}
 
-impl Partial {
-    fn of(self, buffer: &BytesMut) -> Self {
-        match self {
-            Self::Since(since) if !buffer.is_empty() => Self::Since(since),
-            Self::Nothing if !buffer.is_empty() => Self::Since(Instant::now()),
-            Self::Since(_) | Self::Nothing => Self::Nothing,
-        }
-    }
-
-    fn since(self) -> Option<Instant> {
-        match self {
-            Self::Nothing => None,
-            Self::Since(since) => Some(since),
-        }
-    }
-}
-
-/// One timer for all deadlines of a connection. It may fire early: re-arming at every write would cost
-/// more than a look at the clock.
-struct Timer(Pin<Box<Sleep>>);
-
-impl Timer {
-    fn new(now: Instant) -> Self {
-        Self(Box::pin(sleep_until(now)))
-    }
-
-    async fn at(&mut self, deadline: Option<Instant>) {
-        let Some(deadline) = deadline else { return pending().await };
-        if self.0.is_elapsed() || self.0.deadline() > deadline {
-            self.0.as_mut().reset(deadline);
-        }
-        self.0.as_mut().await;
+    fn close(&mut self, end: End) {
+        *self = match std::mem::replace(self, Self::Known) {
+            Self::Silent(place) | Self::Strange(place) => Self::Closing(end, Some(place)),
+            Self::Known => Self::Closing(end, None),
+            closing @ Self::Closing(..) => closing,
+        };
     }
 }
 

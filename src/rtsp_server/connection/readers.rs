@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::audit::{self, Event};
 use crate::auth::Permit;
 use crate::hub::{Interrupt, Subscription};
 use crate::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
@@ -171,7 +172,12 @@ async fn next_of(place: &mut Option<Live>, take: Take) -> Result<Chunks, Interru
     };
     tokio::select! {
         biased;
-        () = revoked => Err(Interrupt::Revoked),
+        () = revoked => {
+            let permit = subscription.permit();
+            let principal = permit.principal().name();
+            audit::record(Event::PermitRevoked { principal, stream: permit.stream() });
+            Err(Interrupt::Revoked)
+        }
         next = next_unit(subscription, pace, take) => next,
     }
 }

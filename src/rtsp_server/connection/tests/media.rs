@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::hub::EndReason;
-use crate::limits::{DESCRIBE_WAIT, SENDER_REPORT};
+use crate::limits::{DESCRIBE_WAIT, DESCRIBED_KEPT, SENDER_REPORT};
 use crate::rtsp::{RtpInfo, SessionDescription};
 
 const ROOM: usize = 1 << 20;
@@ -292,6 +292,23 @@ async fn describe_waits_for_a_camera_and_keeps_its_demand() {
     client.set_up(&[(0, "")]).await;
     assert_eq!(*demand.borrow(), 1, "the same one");
     assert!(!demand.has_changed().unwrap(), "and never let go between");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_demand_of_a_describe_is_not_kept_for_ever() {
+    let gateway = Gateway::new();
+    let mut demand = gateway.publisher.demand();
+    let mut client = gateway.client(ROOM);
+    assert_eq!(client.ask(Method::Describe, URL, &[]).await.status, 200);
+    let begin = Instant::now();
+    client.login = "";
+    for _ in 0..3 {
+        sleep(DESCRIBED_KEPT / 4).await;
+        assert_eq!(client.ask(Method::Options, "*", &[]).await.status, 200);
+        assert_eq!(*demand.borrow_and_update(), 1);
+    }
+    demand.wait_for(|readers| *readers == 0).await.unwrap();
+    assert_eq!(begin.elapsed().as_secs(), DESCRIBED_KEPT.as_secs());
 }
 
 #[tokio::test(start_paused = true)]

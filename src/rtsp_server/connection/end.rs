@@ -1,0 +1,101 @@
+//! How connections end, and what is said about it.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::{Connection, Stage};
+use crate::audit::{self, Event};
+use crate::hub::EndReason;
+use crate::rtsp::Violation;
+use crate::rtsp_server::machine::CloseReason;
+
+/// Best effort goodbye (a TLS `close_notify`).
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum End {
+    /// The client closed it.
+    #[error("client closed the connection")]
+    Closed,
+    /// Reading or writing failed.
+    #[error("connection failed: {0}")]
+    Failed(io::ErrorKind),
+    /// No byte within [`limits::FIRST_BYTE`].
+    #[error("client sent nothing")]
+    Silent,
+    /// A message did not become whole within [`limits::REQUEST`].
+    #[error("client did not finish a request in time")]
+    SlowRequest,
+    /// No login within [`limits::LOGIN`].
+    #[error("client did not log in in time")]
+    NoLogin,
+    /// The client broke the grammar or a limit.
+    #[error("client broke the protocol: {0}")]
+    Violation(Violation),
+    /// The client asked for too much, or for nothing.
+    #[error("{0}")]
+    Rules(CloseReason),
+    /// No byte of a write taken within the write stall.
+    #[error("client took no data")]
+    Stalled,
+    /// A permit of one of its sessions no longer holds.
+    #[error("permit revoked")]
+    Revoked,
+    /// A stream it plays ended or changed its format.
+    #[error("{0}")]
+    Stream(EndReason),
+}
+
+impl End {
+    /// Players that stop rarely say goodbye: a reset is an ordinary close.
+    pub(super) fn of(error: &io::Error) -> Self {
+        let gone = [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::BrokenPipe,
+            io::ErrorKind::UnexpectedEof,
+        ];
+        if gone.contains(&error.kind()) { Self::Closed } else { Self::Failed(error.kind()) }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+    /// What a connection did before it logged in may be somebody's probing.
+    pub(super) fn write_down(&self, end: &End, source: IpAddr) {
+        match self.stage {
+            Stage::Known | Stage::Closing(_, None) => return,
+            Stage::Silent(_) | Stage::Strange(_) | Stage::Closing(_, Some(_)) => {}
+        }
+        let reason = match end {
+            End::Silent => "sent nothing",
+            End::SlowRequest => "did not finish a request in time",
+            End::NoLogin => "did not log in in time",
+            End::Violation(_) => "broke the protocol",
+            End::Rules(_) => "broke the rules",
+            End::Stalled => "took no data",
+            End::Closed | End::Failed(_) | End::Revoked | End::Stream(_) => return,
+        };
+        audit::record(Event::ConnectionPenalised { source, reason });
+    }
+
+    /// A clean end says so, where nothing hangs half written.
+    pub(super) async fn say_goodbye(&mut self, end: &End) {
+        let is_clean = match end {
+            End::Silent
+            | End::SlowRequest
+            | End::NoLogin
+            | End::Violation(_)
+            | End::Rules(_)
+            | End::Stream(_) => self.outbox.is_idle(),
+            End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,
+        };
+        if is_clean {
+            // Nobody waits for the outcome: the connection is dropped next.
+            timeout(GOODBYE, self.write.shutdown()).await.ok();
+        }
+    }
+}
