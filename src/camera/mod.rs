@@ -9,6 +9,8 @@ mod login;
 mod pull;
 mod retime;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
