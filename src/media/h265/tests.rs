@@ -186,7 +186,8 @@ fn a_slice_header_extension_must_be_empty() {
 #[test]
 #[ignore = "walks every .h265 file of CAMLOCK_HEVC_DIR"]
 fn slice_headers_of_many_streams_are_walked_to_their_end() {
-    for entry in std::fs::read_dir(option_env!("CAMLOCK_HEVC_DIR").unwrap()).unwrap() {
+    let Some(dir) = option_env!("CAMLOCK_HEVC_DIR") else { return };
+    for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "h265") {
             let slices = extend_slices(&std::fs::read(&path).unwrap());
