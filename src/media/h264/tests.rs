@@ -9,20 +9,20 @@ use crate::limits;
 
 const FIXTURES: &str = include_str!("../../../tests/fixtures/media/parameter_sets.txt");
 
-/// `sprop-parameter-sets` as cameras sent them, with the size their makers name.
+/// `sprop-parameter-sets` as cameras sent them (named as in retina's test data), with their sizes by ffprobe.
 const CAMERAS: &[(&str, &str, (u16, u16))] = &[
     ("dahua", "Z2QAHqwsaoLA9puCgIKgAAADACAAAAMD0IAA,aO4xshsA", (704, 480)),
-    ("hikvision", "Z00AKpWoHgCJ+WEAAAMAAQAAAwAyhA==,aO48gA==", (1920, 1080)),
-    ("reolink", "Z2QAM6wVFKCgL/lQ,aO48sA==", (640, 360)),
-    ("geovision, start code behind", "Z00AHpWoLQ9puAgICBAAAAAB,aO48gAAAAAE=", (720, 480)),
-    ("tp-link", "Z00AKpWoHgCJ+WbgICAgQAAAAAE=,aO48gAAAAAE=", (1920, 1080)),
-    ("ubiquiti", "Z0IAKZY1QPAET8s3AQEBQAAAAwBAAAAHoQ==,aM4xsg==", (1920, 1080)),
-    ("foscam", "Z00AKZpkA8ARPyzUBAQFAAADA+gAAOpgBA==,aO48gA==", (1920, 1080)),
-    ("i.p.cam", "Z01AH5WgLASabAQ=,aO48gA==", (704, 576)),
-    ("other", "Z01AMpWgCoAwfiZuAgICgAAB9AAAdTBC,aO48gA==", (2688, 1520)),
-    ("other", "Z2QADazZQUGfnwEQAAADABAAAAMDwPFCmWA=,aOvjyyLA", (320, 180)),
-    ("other", "J00AII1qBQB5oQAAAwABAAADACiE,KO48gA==", (1280, 960)),
-    ("other", "J03gKI1oBQBboQAAAwABAAADACgPFCKg,KO4BNJI=", (1280, 720)),
+    ("unnamed", "Z00AKpWoHgCJ+WEAAAMAAQAAAwAyhA==,aO48gA==", (1920, 1080)),
+    ("unnamed", "Z2QAM6wVFKCgL/lQ,aO48sA==", (640, 360)),
+    ("gw, start code behind", "Z00AHpWoLQ9puAgICBAAAAAB,aO48gAAAAAE=", (720, 480)),
+    ("gw, start code behind", "Z00AKpWoHgCJ+WbgICAgQAAAAAE=,aO48gAAAAAE=", (1920, 1080)),
+    ("h264dvr", "Z0IAKZY1QPAET8s3AQEBQAAAAwBAAAAHoQ==,aM4xsg==", (1920, 1080)),
+    ("hikvision", "Z00AKZpkA8ARPyzUBAQFAAADA+gAAOpgBA==,aO48gA==", (1920, 1080)),
+    ("anpviz", "Z01AH5WgLASabAQ=,aO48gA==", (704, 576)),
+    ("geovision", "Z01AMpWgCoAwfiZuAgICgAAB9AAAdTBC,aO48gA==", (2688, 1520)),
+    ("unnamed", "Z2QADazZQUGfnwEQAAADABAAAAMDwPFCmWA=,aOvjyyLA", (320, 180)),
+    ("ipcam", "J00AII1qBQB5oQAAAwABAAADACiE,KO48gA==", (1280, 960)),
+    ("macrovideo", "J03gKI1oBQBboQAAAwABAAADACgPFCKg,KO4BNJI=", (1280, 720)),
 ];
 
 fn decode(text: &str) -> Vec<Vec<u8>> {

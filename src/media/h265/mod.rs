@@ -19,7 +19,7 @@ impl H265Parameters {
     /// Parses and checks three NAL units (with header, without start code), and keeps of them
     /// exactly the bytes that the syntax uses. Extra slice header bits are refused: every slice
     /// carries them and no decoder reads them. `slice_segment_header_extension_present_flag` is taken,
-    /// since HiSilicon encoders set it and write empty extensions; [`SliceRules`] holds them to it.
+    /// since Dahua cameras set it; [`SliceRules`] lets only slices with an empty extension through.
     pub fn new(vps: &[u8], sps: &[u8], pps: &[u8]) -> Result<Self, Refused> {
         Self::with_rules(vps, sps, pps).map(|(parameters, _)| parameters)
     }

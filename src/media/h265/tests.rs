@@ -10,7 +10,7 @@ use crate::limits;
 
 const FIXTURES: &str = include_str!("../../../tests/fixtures/media/parameter_sets.txt");
 
-/// VPS, SPS, PPS as cameras sent them.
+/// VPS, SPS, PPS as cameras sent them, with their sizes by ffprobe.
 const CAMERAS: &[(&str, &str, (u16, u16))] = &[
     (
         "dahua",
@@ -25,21 +25,21 @@ const CAMERAS: &[(&str, &str, (u16, u16))] = &[
         (2560, 1440),
     ),
     (
-        "reolink",
+        "xiaomi yi",
         "QAEMAf//AWAAAAMAAAMAAAMAAAMAuqwJ,\
-         QgEBAWAAAAMAAAMAAAMAAAMAuqABICAFEf5a7kSIi/Lc1AQEBAI=,RAHA8vAzJA==",
+         QgEBAWAAAAMAAAMAAAMAAAMAuqABICAFEf5a7kSIi/Lc1AQEBAI=,RAHA8oSJAzJA",
         (2304, 1296),
     ),
     (
-        "other",
+        "anjvision",
         "QAEMAf//AUAAAAMAAAMAAAMAAAMAmawJ,\
          QgEBAUAAAAMAAAMAAAMAAAMAmaACgIAsH+Wu5Gwa5VE1BQYFAIA=,RAHAc8BBgwk=",
         (1280, 704),
     ),
     (
-        "hikvision",
+        "tenda",
         "QAEMAf//AWAAAAMAkAAAAwAAAwA/LAwAAgAAAwAoAAIAAgACgA==,\
-         QgEBAWAAAAMAkAAAAwAAAwA/oAUCAXFlLkkyS7I=,RAHA8saNA7NA",
+         QgEBAWAAAAMAkAAAAwAAAwA/oAUCAXFlLkkyS7I=,RAHA8vAzJA==",
         (640, 368),
     ),
 ];
@@ -154,7 +154,7 @@ fn extensions_are_refused() {
     let with = |pps: &[u8]| H265Parameters::new(&s[0], &s[1], pps).map_err(|e| e.why);
     assert!(with(&pps(0, 0, None)).is_ok());
     assert_eq!(with(&pps(1, 0, None)), Err(Fault::Unsupported("num_extra_slice_header_bits")));
-    assert!(with(&pps(0, 1, None)).is_ok(), "HiSilicon encoders; then each slice is checked");
+    assert!(with(&pps(0, 1, None)).is_ok(), "Dahua sets it; then each slice is checked");
     for kind in [1, 0x10, 0x20, 0x40] {
         assert_eq!(with(&pps(0, 0, Some(kind))), Err(Fault::Unsupported("pps_extension")));
     }
