@@ -10,7 +10,7 @@ use super::*;
 use crate::auth::Permit;
 use crate::control::Health;
 use crate::digest::Algorithm;
-use crate::hub::Subscription;
+use crate::hub::{EndReason, Interrupt, Subscription};
 use crate::limits;
 use crate::media::{Kinds, Published, TrackId, TrackKind};
 use crate::segment;
@@ -332,6 +332,56 @@ async fn an_absent_camera_waits_with_a_reason() {
     world.health("door/main", refused).await;
     let text = world.metrics.encode();
     assert!(text.contains("ends_total{stream=\"door/main\",reason=\"unreachable\"}"), "{text}");
+}
+
+#[tokio::test]
+async fn a_camera_that_comes_back_with_another_size_ends_its_readers() {
+    let mut world = World::new(Wanted::default());
+    let mut reader = world.reader();
+    let before = reader.next().await;
+    let listen = world.camera().address();
+    world.camera().stop().await;
+    let other = simulator::ProfileSettings {
+        path: "/main".to_owned(),
+        source: Source::Clip(ClipName::YardSub),
+        audio: Audio::Pcma,
+    };
+    let camera =
+        simulator::CameraSettings { listen, login: simulator::Login::None, profiles: vec![other] };
+    world.simulator = Simulator::start(simulator::Settings { cameras: vec![camera] }).unwrap();
+    let end = timeout(PATIENCE, async {
+        loop {
+            if let Err(interrupt) = reader.subscription.next().await {
+                break interrupt;
+            }
+        }
+    });
+    assert_eq!(end.await.unwrap(), Interrupt::Ended(EndReason::FormatChanged));
+    let after = world.reader().next().await;
+    assert!(!after.unit.track.is_compatible(&before.unit.track));
+    assert!(after.unit.ticks > before.unit.ticks);
+}
+
+#[tokio::test]
+async fn one_camera_too_many_is_refused() {
+    let cameras = |n: usize| -> Vec<CameraSettings> {
+        let camera = |i| CameraSettings {
+            name: format!("c{i}"),
+            login: None,
+            basic: BasicPolicy::Refuse,
+            profiles: Vec::new(),
+        };
+        (0..n).map(camera).collect()
+    };
+    let address = "127.0.0.1:9".parse().unwrap();
+    let all = cameras(limits::CAMERAS + 1).into_iter().map(|camera| (camera.name, address));
+    let segment = Arc::new(Segment::new(segment::Settings { cameras: all.collect() }).unwrap());
+    let start = |n| {
+        let metrics = Metrics::new();
+        Cameras::start(cameras(n), &segment, &Hub::new(), &Board::new(), &metrics).err()
+    };
+    assert_eq!(start(limits::CAMERAS), None);
+    assert_eq!(start(limits::CAMERAS + 1), Some(CannotStart::TooMany));
 }
 
 #[tokio::test]
