@@ -101,14 +101,14 @@ async fn a_client_that_asks_and_does_not_read_is_bounded_and_cut_off() {
     let request = client.request(Method::Options, "*", &[]);
     let mut taken = 0;
     let begin = Instant::now();
-    // 40 requests a second, which alone would be lawful.
-    while timeout(WRITE_STALL, client.stream.write_all(&request)).await.is_ok_and(|w| w.is_ok()) {
+    while let Ok(written) = timeout(WRITE_STALL / 2, client.stream.write_all(&request)).await {
+        written.unwrap();
         taken += request.len();
-        sleep(Duration::from_millis(25)).await;
+        assert!(taken < CLIENT_BUFFER_BYTES + 8192, "{taken} bytes were taken");
     }
-    assert!(taken < CLIENT_BUFFER_BYTES + 64 * 1024, "{taken} bytes were taken");
-    assert_eq!(client.ends().await, End::Stalled);
-    assert!(begin.elapsed() < WRITE_STALL * 12, "{:?}", begin.elapsed());
+    assert!(taken > 8192, "requests may be pipelined");
+    assert_eq!(client.ends().await, End::Stalled, "those that wait do not count as asked");
+    assert_eq!(begin.elapsed().as_secs(), WRITE_STALL.as_secs());
 }
 
 #[tokio::test(start_paused = true)]

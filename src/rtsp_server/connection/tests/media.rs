@@ -88,6 +88,8 @@ async fn pause_stops_at_once_and_play_says_where_it_goes_on() {
     let session = client.set_up(&[(0, "")]).await;
     client.play(&session).await;
     gateway.picture(0, true, 100);
+    assert!(client.frame().await.is_report());
+    let begin = client.frame().await.rtp_time();
     while !client.is_quiet().await {}
     let headers = [("Session", session.as_str())];
     assert_eq!(client.ask(Method::Pause, URL, &headers).await.status, 200);
@@ -101,6 +103,7 @@ async fn pause_stops_at_once_and_play_says_where_it_goes_on() {
     assert!(report.is_report());
     let first = client.frame().await;
     assert_eq!((Some(first.seq()), Some(first.rtp_time())), (info[0].seq, info[0].rtp_time));
+    assert_eq!(first.rtp_time().wrapping_sub(begin), 20 * 3600, "the newest random access point");
 
     let mut last = first;
     while let Ok(frame) = timeout(Duration::from_millis(100), client.frame()).await {
@@ -115,6 +118,17 @@ async fn pause_stops_at_once_and_play_says_where_it_goes_on() {
     gateway.picture(31 * 40, true, 100);
     assert!(client.is_quiet().await);
     assert_eq!(*gateway.publisher.demand().borrow(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_alone_waits_for_no_picture() {
+    let gateway = Gateway::new();
+    let mut client = gateway.client(ROOM);
+    let session = client.set_up(&[(1, "")]).await;
+    client.play(&session).await;
+    gateway.sound(0);
+    assert!(client.frame().await.is_report());
+    assert_eq!(client.frame().await.channel, 2);
 }
 
 #[tokio::test(start_paused = true)]

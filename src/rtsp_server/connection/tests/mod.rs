@@ -264,7 +264,8 @@ impl Client {
             if let Some(item) = self.decoder.decode(&mut self.buffer).unwrap() {
                 return item;
             }
-            let n = self.stream.read_buf(&mut self.buffer).await.unwrap();
+            let read = self.stream.read_buf(&mut self.buffer);
+            let n = timeout(Duration::from_secs(60), read).await.expect("nothing came").unwrap();
             assert_ne!(n, 0, "closed");
         }
     }
