@@ -51,7 +51,7 @@ def main():
     pipeline = Gst.Pipeline.new()
     source = Gst.ElementFactory.make("rtspsrc")
     source.set_property("location", args.url)
-    source.set_property("protocols", "tcp+tls")
+    Gst.util_set_object_arg(source, "protocols", "tcp+tls")
     source.set_property("latency", 200)
     source.set_property("tls-database", Gio.TlsFileDatabase.new(args.ca))
     if args.user:
@@ -106,7 +106,8 @@ def main():
             tail = "decodebin ! videoconvert ! autovideosink"
         else:
             tail = "decodebin ! audioconvert ! audioresample ! autoaudiosink"
-        branch = Gst.parse_bin_from_description("queue ! " + tail, True)
+        branch = Gst.parse_bin_from_description("queue name=in ! " + tail, False)
+        branch.add_pad(Gst.GhostPad.new("sink", branch.get_by_name("in").get_static_pad("sink")))
         out = branch.get_by_name("out")
         if out:
             out.connect("new-sample", picture if media == "video" else sound)

@@ -12,6 +12,9 @@ const CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) fn check(file: &Path) -> Exit {
     match load(file) {
         Ok(loaded) => {
+            for warning in &loaded.warnings {
+                output::error(warning);
+            }
             let settings = &loaded.settings;
             let streams: usize = settings.cameras.iter().map(|camera| camera.profiles.len()).sum();
             output::line(&format!(
@@ -26,19 +29,14 @@ pub(super) fn check(file: &Path) -> Exit {
     }
 }
 
-/// Reads a configuration with this process's files and environment; faults and warnings are written.
+/// Reads a configuration with this process's files and environment; faults are written.
 pub(super) fn load(file: &Path) -> Result<Loaded, Exit> {
     let text = read(file).map_err(|why| {
         output::error(&format!("{}: {why}", file.display()));
         Exit::BadConfig
     })?;
     match config::load(&file.display().to_string(), &text, surroundings()) {
-        Ok(loaded) => {
-            for warning in &loaded.warnings {
-                output::error(warning);
-            }
-            Ok(loaded)
-        }
+        Ok(loaded) => Ok(loaded),
         Err(faults) => {
             output::error(&faults.to_string());
             Err(Exit::BadConfig)

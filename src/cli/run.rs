@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Exit, block_on, check, output, stopped};
 use crate::app::Gateway;
+use crate::config::Loaded;
 use crate::telemetry;
 
 /// Runs the gateway until it is told to stop.
@@ -13,6 +14,7 @@ pub(super) fn run(file: &Path) -> Exit {
         Err(exit) => return exit,
     };
     telemetry::install(loaded.settings.log);
+    warn(&loaded);
     block_on(async {
         let mut gateway = match Gateway::start(loaded.settings).await {
             Ok(gateway) => gateway,
@@ -27,6 +29,12 @@ pub(super) fn run(file: &Path) -> Exit {
     })
 }
 
+fn warn(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// Until told to stop; SIGHUP reads the configuration anew, and one with faults changes nothing.
 async fn serve(gateway: &mut Gateway, file: &Path) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -36,7 +44,10 @@ async fn serve(gateway: &mut Gateway, file: &Path) {
         tokio::select! {
             () = &mut stop => return,
             _ = hangup.recv() => match check::load(file) {
-                Ok(loaded) => gateway.reload(loaded.settings).await,
+                Ok(loaded) => {
+                    warn(&loaded);
+                    gateway.reload(loaded.settings).await;
+                }
                 Err(_) => tracing::warn!("the new configuration has faults; the old one stays in force"),
             },
         }

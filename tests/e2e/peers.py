@@ -181,7 +181,7 @@ class Gateway(Process):
 def password_hash(password):
     done = run(BINARY, "hash-password", input=password.encode() + b"\n")
     assert done.returncode == 0, done.stderr
-    return done.stdout.decode().strip().splitlines()[-1]
+    return re.search(r"password_hash = \"(.+)\"", done.stdout.decode())[1]
 
 
 def camera_toml(name, port, profiles, user=None, password=None, basic=False):

@@ -48,7 +48,7 @@ def numbers_of(raw, width, height):
 
 def test_the_ffplay_lines_play(demo, work):
     played = 0
-    for line in lines(demo, "ffplay"):
+    for line in lines(demo, "ffplay -"):
         words = shlex.split(line.split("#")[0])
         verifies = "-ca_file" in words
         out = work / "demo.gray"
