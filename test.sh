@@ -40,7 +40,11 @@ stage_format() { cargo fmt --check; }
 stage_lint() { cargo clippy --locked --all-targets --quiet -- -D warnings; }
 stage_unit() { cargo test --locked --quiet; }
 stage_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet; }
-stage_deny() { cargo deny --locked --offline check bans licenses sources; }
+# The check itself is offline; it wants the sources of all targets.
+stage_deny() {
+  cargo fetch --locked --quiet
+  cargo deny --locked --offline check bans licenses sources
+}
 stage_build() { cargo build --locked --release --quiet; }
 stage_e2e() { "$VENV/bin/pytest" -q --durations=10 -p no:cacheprovider tests/e2e; }
 

@@ -71,7 +71,7 @@ pub(super) async fn renew(
         match loaded {
             Ok(new) => drop(config.send_replace(new)),
             Err(error) => {
-                tracing::error!(%error, "the certificate was not renewed; the old one stays in force")
+                tracing::error!(%error, "the certificate was not renewed; the old one stays in force");
             }
         }
     }

@@ -109,7 +109,7 @@ impl Gateway {
                 self.certificates.send_replace(certificates);
             }
             Err(error) => {
-                tracing::error!(%error, "the certificate was not renewed; the old one stays in force")
+                tracing::error!(%error, "the certificate was not renewed; the old one stays in force");
             }
         }
         self.pulls.apply(settings.cameras, settings.segment).await;

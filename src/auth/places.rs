@@ -141,17 +141,6 @@ impl Drop for PreAuthPlace {
     }
 }
 
-impl PreAuthPlace {
-    /// A place for tests of modules above.
-    #[cfg(test)]
-    pub(crate) fn for_test() -> Self {
-        match Places::new().arrive([127, 0, 0, 1].into()) {
-            Arrival::Enters(place) => place,
-            Arrival::Waits(_) | Arrival::Refused => panic!("places are free"),
-        }
-    }
-}
-
 impl Shared {
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)

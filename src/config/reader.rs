@@ -48,7 +48,7 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     /// A sub-table; absent reads as empty, so that defaults apply.
-    pub(super) fn table(&mut self, key: &'static str, faults: &mut Collector<'_>) -> Table<'a, 'i> {
+    pub(super) fn table(&mut self, key: &'static str, faults: &mut Collector<'_>) -> Self {
         let (table, span) = match self.get(key) {
             None => (None, self.span()),
             Some(value) => {
@@ -70,7 +70,7 @@ impl<'a, 'i> Table<'a, 'i> {
         &mut self,
         key: &'static str,
         faults: &mut Collector<'_>,
-    ) -> Vec<Table<'a, 'i>> {
+    ) -> Vec<Self> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let name = self.name(key);
         let Some(array) = value.get_ref().as_array() else {
