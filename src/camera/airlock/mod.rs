@@ -150,7 +150,7 @@ impl Encoding {
 pub struct Failure {
     /// Why.
     pub reason: EndReason,
-    /// What to pass into the next [`open`].
+    /// What to pass into the next [`open()`].
     pub memory: LoginMemory,
     /// What was dropped, by reason.
     pub counts: Counts,

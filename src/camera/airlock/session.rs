@@ -22,7 +22,7 @@ use crate::limits;
 pub struct Report {
     /// Why.
     pub reason: EndReason,
-    /// What to pass into the next [`super::open`].
+    /// What to pass into the next [`super::open()`].
     pub memory: LoginMemory,
     /// What passed and what was dropped, by reason.
     pub counts: Counts,
@@ -87,7 +87,7 @@ impl Running {
         self.shared.status().counts
     }
 
-    /// What to pass into the next [`super::open`].
+    /// What to pass into the next [`super::open()`].
     pub fn memory(&self) -> LoginMemory {
         self.shared.status().memory
     }

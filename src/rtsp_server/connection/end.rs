@@ -25,13 +25,13 @@ pub enum End {
     /// Reading or writing failed.
     #[error("connection failed: {0}")]
     Failed(io::ErrorKind),
-    /// No byte within [`limits::FIRST_BYTE`].
+    /// No byte within [`crate::limits::FIRST_BYTE`].
     #[error("client sent nothing")]
     Silent,
-    /// A message did not become whole within [`limits::REQUEST`].
+    /// A message did not become whole within [`crate::limits::REQUEST`].
     #[error("client did not finish a request in time")]
     SlowRequest,
-    /// No login within [`limits::LOGIN`].
+    /// No login within [`crate::limits::LOGIN`].
     #[error("client did not log in in time")]
     NoLogin,
     /// The client broke the grammar or a limit.
