@@ -2,6 +2,7 @@
 
 mod cameras;
 mod certificate;
+mod process;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,7 @@ impl Gateway {
     /// Starts everything that `settings` ask for. Listeners serve before the first camera plays.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let metrics = Metrics::new();
+        process::started(&metrics);
         let board = Board::new();
         let hub = Hub::with_settings(settings.hub, Arc::clone(&metrics));
         let authenticator =
@@ -197,6 +199,7 @@ impl Gateway {
             metrics: Arc::clone(&self.metrics),
             board: self.board.clone(),
             ready,
+            sample: process::sample,
         };
         self.listeners.spawn(http::serve(listener, Arc::new(admin)));
         Ok(())

@@ -66,11 +66,7 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     /// An array of tables, `[[key]]`.
-    pub(super) fn tables(
-        &mut self,
-        key: &'static str,
-        faults: &mut Collector<'_>,
-    ) -> Vec<Self> {
+    pub(super) fn tables(&mut self, key: &'static str, faults: &mut Collector<'_>) -> Vec<Self> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let name = self.name(key);
         let Some(array) = value.get_ref().as_array() else {

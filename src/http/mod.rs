@@ -40,6 +40,8 @@ pub struct Admin {
     pub board: Board,
     /// Whether the client listeners serve.
     pub ready: watch::Receiver<bool>,
+    /// Fills in what is only known when somebody asks.
+    pub sample: fn(&Metrics),
 }
 
 /// Serves `listener` until the future is dropped. A connection answers one request and lives no longer

@@ -37,11 +37,7 @@ pub(super) fn respond<B>(request: &Request<B>, admin: &Admin) -> Response<Full<B
     }
     match request.uri().path() {
         "/readyz" => ready(admin),
-        "/metrics" => typed(
-            StatusCode::OK,
-            "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            admin.metrics.encode(),
-        ),
+        "/metrics" => metrics(admin),
         _ => text(StatusCode::NOT_FOUND, "pages: /healthz /readyz /metrics\n"),
     }
 }
@@ -59,6 +55,12 @@ enum StreamState {
     Starting,
     Playing,
     Waiting { reason: String, retry_in_ms: u64 },
+}
+
+fn metrics(admin: &Admin) -> Response<Full<Bytes>> {
+    (admin.sample)(&admin.metrics);
+    let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    typed(StatusCode::OK, open_metrics, admin.metrics.encode())
 }
 
 /// Ready means: the client listeners serve. A camera that is away is said in the body, and does not take

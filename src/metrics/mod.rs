@@ -5,6 +5,7 @@ mod auth;
 mod camera;
 mod hub;
 mod listen;
+mod process;
 mod rtsp_server;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use auth::{AuthMetrics, LoginResult};
 pub use camera::{CameraMetrics, CameraState, CameraStreamMetrics, UnitMetrics};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 pub use listen::{Ending, ListenMetrics, OpenConnection};
+pub use process::ProcessMetrics;
 pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
 
 /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
@@ -33,6 +35,8 @@ pub struct Metrics {
     pub auth: AuthMetrics,
     /// Accept loops.
     pub listen: ListenMetrics,
+    /// The process itself.
+    pub process: ProcessMetrics,
     registry: Registry,
 }
 
@@ -45,7 +49,8 @@ impl Metrics {
         let rtsp_server = RtspServerMetrics::register(&mut registry);
         let auth = AuthMetrics::register(&mut registry);
         let listen = ListenMetrics::register(&mut registry);
-        Arc::new(Self { auth, camera, hub, listen, rtsp_server, registry })
+        let process = ProcessMetrics::register(&mut registry);
+        Arc::new(Self { auth, camera, hub, listen, rtsp_server, process, registry })
     }
 
     /// The Prometheus (OpenMetrics) text.
