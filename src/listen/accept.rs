@@ -301,3 +301,67 @@ fn tune(tcp: &TcpStream) -> io::Result<()> {
         &TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpSocket;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Runs a listener whose gate has so many connections taken already.
+    async fn run(
+        taken: usize,
+    ) -> (SocketAddr, mpsc::Receiver<Accepted>, Gate, OwnedSemaphorePermit, JoinSet<()>) {
+        let gate = Gate::new(Metrics::new());
+        assert_eq!(gate.connections.available_permits(), limits::CONNECTIONS);
+        let taken = Arc::clone(&gate.connections).try_acquire_many_owned(taken.try_into().unwrap());
+        let any = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind("test", any, Encryption::Plain, gate.clone()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (send, accepted) = mpsc::channel(64);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(listener.run(move |accepted| {
+            let send = send.clone();
+            // Open until the test drops the channel's other end.
+            async move {
+                send.send(accepted).await.unwrap_or_default();
+                send.closed().await;
+            }
+        }));
+        (address, accepted, gate, taken.unwrap(), tasks)
+    }
+
+    async fn connect(address: SocketAddr) -> TcpStream {
+        TcpSocket::new_v4().unwrap().connect(address).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_connection_too_many_waits_outside() {
+        let (address, mut accepted, _gate, taken, _tasks) = run(limits::CONNECTIONS - 1).await;
+        let _last = connect(address).await;
+        assert!(accepted.recv().await.is_some());
+        let _over = connect(address).await;
+        let minute = Duration::from_secs(60);
+        assert!(timeout(minute, accepted.recv()).await.is_err());
+        drop(taken);
+        assert!(accepted.recv().await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_waits_for_a_place_only_so_long() {
+        let (address, mut accepted, gate, _taken, _tasks) = run(0).await;
+        let (mut clients, mut inside) = (Vec::new(), Vec::new());
+        for _ in 0..limits::UNAUTHENTICATED_PER_SOURCE {
+            clients.push(connect(address).await);
+            inside.push(accepted.recv().await.unwrap());
+        }
+        let began = Instant::now();
+        let mut ninth = connect(address).await;
+        assert!(!matches!(ninth.read(&mut [0; 1]).await, Ok(1..)), "closed");
+        assert_eq!(began.elapsed().as_secs(), limits::PLACE_WAIT.as_secs());
+        let line = r#"camlock_connections_ended_early_total{listener="test",reason="Waited"} 1"#;
+        assert!(gate.metrics.encode().contains(line));
+    }
+}

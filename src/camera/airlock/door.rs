@@ -142,7 +142,43 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_comes() {
+        let began = Instant::now();
         let failed = Door::open().unwrap().admit().await;
         assert_eq!(failed.err().unwrap().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), limits::DOOR_OPEN.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_silent_stranger_too_many_holds_the_guest_up_until_they_are_turned_away() {
+        for (strangers, waits) in
+            [(limits::DOOR_PENDING - 1, 0), (limits::DOOR_PENDING, limits::DOOR_TIMEOUT.as_secs())]
+        {
+            let door = Door::open().unwrap();
+            let url = door.url().to_owned();
+            let mut silent = Vec::new();
+            for _ in 0..strangers {
+                silent.push(knock(&url, "").await);
+            }
+            let guest = knock(&url, &format!("DESCRIBE {url} RTSP/1.0\r\n")).await;
+            let began = Instant::now();
+            let admitted = door.admit().await.unwrap();
+            assert_eq!(admitted.stream.peer_addr().unwrap(), guest.local_addr().unwrap());
+            assert_eq!(began.elapsed().as_secs(), waits, "{strangers} strangers");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_line_one_byte_over_is_not_read() {
+        let door = Door::open().unwrap();
+        let url = door.url().to_owned();
+        let line = |bytes: usize| {
+            let line = format!("DESCRIBE {url} RTSP/1.0");
+            format!("{line:<width$}\n", width = bytes - 1)
+        };
+        let _over = knock(&url, &line(limits::DOOR_HEAD_BYTES + 1)).await;
+        let guest = knock(&url, &line(limits::DOOR_HEAD_BYTES)).await;
+        let admitted = door.admit().await.unwrap();
+        assert_eq!(admitted.stream.peer_addr().unwrap(), guest.local_addr().unwrap());
+        assert_eq!(admitted.bytes.len(), limits::DOOR_HEAD_BYTES);
     }
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::digest::{Algorithm, Authorization, Ha1, parse_authorization};
+use crate::limits;
 use crate::rtsp::{Decoder, Item, Method, Request as Asked};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=cam\r\nt=0 0\r\na=control:*\r\n\
@@ -40,6 +41,10 @@ enum Plays {
     Asking,
     /// A picture, then a packet no depacketiser takes but every check passes.
     BadParameterSet,
+    /// More pictures than anybody's buffers hold.
+    Flood,
+    /// Pictures and sound, and an answer to TEARDOWN only after this time.
+    SlowGoodbye(Duration),
 }
 
 /// How the scripted camera asks for a login.
@@ -138,7 +143,12 @@ impl Camera {
                         Plays::BadParameterSet if n == 3 => {
                             bytes = rtp(0, n, 1, b"\x18\0\x02\x67\xff\0\x02\x68\xff\0\x02\x65a");
                         }
-                        Plays::BadParameterSet => {}
+                        Plays::BadParameterSet | Plays::SlowGoodbye(_) => {}
+                        Plays::Flood => {
+                            bytes = rtp(0, n, u32::from(n) * 3600, &[0x41; 60_000]).repeat(2);
+                            let second = bytes.len() / 2;
+                            bytes[second + 6..second + 8].copy_from_slice(&n.to_be_bytes());
+                        }
                     }
                     n += 1;
                     if socket.write_all(&bytes).await.is_err() {
@@ -151,6 +161,11 @@ impl Camera {
                     }
                     while let Some(Item::Request(asked)) = decoder.decode(&mut buffer).unwrap() {
                         let answer = self.answer(&asked).0;
+                        if let (Plays::SlowGoodbye(time), Method::Teardown) =
+                            (self.plays, asked.method)
+                        {
+                            tokio::time::sleep(time).await;
+                        }
                         seen.push(asked);
                         let _gone = socket.write_all(answer.as_bytes()).await.is_err();
                     }
@@ -360,6 +375,47 @@ async fn a_camera_that_says_nothing_or_takes_nothing_is_left() {
     let (near, _far) = tokio::io::duplex(16);
     let failure = open(near, no_redial, &request(), LoginMemory::Nothing).await.unwrap_err();
     assert_eq!(failure.reason, EndReason::CameraNotReading);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_is_waited_for_only_so_long() {
+    let ms = Duration::from_millis(1);
+    for (answers_after, waited) in [
+        (limits::CAMERA_TEARDOWN - 5 * ms, limits::CAMERA_TEARDOWN - 5 * ms),
+        (limits::CAMERA_TEARDOWN + 5 * ms, limits::CAMERA_TEARDOWN),
+        (limits::CAMERA_TEARDOWN * 1000, limits::CAMERA_TEARDOWN),
+    ] {
+        let (opened, _seen) = open_plain(Camera::plain(Plays::SlowGoodbye(answers_after))).await;
+        let Opened { mut items, running, .. } = opened.unwrap();
+        assert!(items.next().await.is_some());
+        let began = tokio::time::Instant::now();
+        assert_eq!(running.stop().await.reason, EndReason::Stopped);
+        let took = began.elapsed();
+        assert!(took >= waited && took < waited + 4 * ms, "{took:?} for {answers_after:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_depacketiser_that_takes_nothing_ends_the_session() {
+    let (opened, _seen) = open_plain(Camera::plain(Plays::Flood)).await;
+    let Opened { items, mut running, .. } = opened.unwrap();
+    let began = tokio::time::Instant::now();
+    let report = running.ended().await;
+    assert_eq!(report.reason, EndReason::ConsumerStalled);
+    assert!(began.elapsed() >= limits::DOOR_WRITE, "{:?}", began.elapsed());
+    assert!(began.elapsed() < limits::CAMERA_FIRST_UNIT, "{:?}", began.elapsed());
+    drop(items);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_connection_is_waited_for_only_so_long() {
+    let camera = Camera { asks: Asks::DigestAndCloses, ..Camera::plain(Plays::Media) };
+    let (near, _seen) = start(camera);
+    let began = tokio::time::Instant::now();
+    let never = std::future::pending::<io::Result<DuplexStream>>;
+    let failure = open(near, never, &request(), LoginMemory::Nothing).await.unwrap_err();
+    assert_eq!(failure.reason, EndReason::RedialFailed);
+    assert_eq!(began.elapsed().as_secs(), limits::CAMERA_CONNECT.as_secs());
 }
 
 #[tokio::test]

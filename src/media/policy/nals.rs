@@ -42,7 +42,7 @@ pub(super) fn walk(unit: &[u8]) -> Result<Nals, DropReason> {
         let nal = rest.get(..length).ok_or(DropReason::BadFraming)?;
         at += 4;
         if nal.is_empty() {
-            nals.leave_out(DropReason::BadFraming);
+            nals.leave_out(DropReason::BadFraming)?;
         } else {
             nals.split(nal, at, &zeros)?;
         }
@@ -52,9 +52,14 @@ pub(super) fn walk(unit: &[u8]) -> Result<Nals, DropReason> {
 }
 
 impl Nals {
-    fn leave_out(&mut self, reason: DropReason) {
+    /// Also what is left out is bounded: a length of zero costs its sender four bytes only.
+    fn leave_out(&mut self, reason: DropReason) -> Result<(), DropReason> {
+        if self.dropped.len() == limits::ACCESS_UNIT_NALS {
+            return Err(DropReason::TooManyNals);
+        }
         self.dropped.push(reason);
         self.exact = Exactness::Changed;
+        Ok(())
     }
 
     /// Cuts `nal`, which begins at `base`, at start codes; leaves it out if it holds another sequence
@@ -75,8 +80,7 @@ impl Nals {
                 None => {}
                 Some(3) if run == 2 => {}
                 Some(byte) if run > 2 || *byte <= 2 => {
-                    self.leave_out(DropReason::ForbiddenBytes);
-                    return Ok(());
+                    return self.leave_out(DropReason::ForbiddenBytes);
                 }
                 Some(_) => {}
             }
@@ -89,7 +93,7 @@ impl Nals {
         let whole = nal.get(place.clone()).unwrap_or_default();
         let kept = trim(whole).len();
         if kept < whole.len() {
-            self.leave_out(DropReason::TrailingBytes);
+            self.leave_out(DropReason::TrailingBytes)?;
         }
         if kept == 0 {
             return Ok(());
@@ -178,6 +182,13 @@ mod tests {
         assert!(walk(&most).is_ok());
         let more = framed(&vec![&[1][..]; limits::ACCESS_UNIT_NALS + 1]);
         assert_eq!(walk(&more), Err(DropReason::TooManyNals));
+        // Those left out count as well.
+        for nothing in [&[][..], &[0], &[1, 0, 0, 2, 1]] {
+            let most = [&vec![nothing; limits::ACCESS_UNIT_NALS][..], &[&[1]]].concat();
+            assert!(walk(&framed(&most)).is_ok(), "{nothing:?}");
+            let more = [&[nothing], &most[..]].concat();
+            assert_eq!(walk(&framed(&more)), Err(DropReason::TooManyNals), "{nothing:?}");
+        }
         // Hidden behind start codes they count as well.
         let more = framed(&[&[1, 0, 0, 1].repeat(limits::ACCESS_UNIT_NALS + 1)]);
         assert_eq!(walk(&more), Err(DropReason::TooManyNals));

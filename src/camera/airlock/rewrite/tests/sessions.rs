@@ -230,6 +230,30 @@ fn keep_alives_are_ours_and_need_no_answer() {
 }
 
 #[test]
+fn a_session_timeout_out_of_range_is_clamped() {
+    let (min, max) = (limits::SESSION_TIMEOUT_MIN.as_secs(), limits::SESSION_TIMEOUT_MAX.as_secs());
+    let longest = limits::KEEP_ALIVE_MAX.as_secs();
+    for (says, timeout, pause) in [
+        (0, min, min / 2),
+        (min - 1, min, min / 2),
+        (min + 2, min + 2, min / 2 + 1),
+        (longest * 2 - 2, longest * 2 - 2, longest - 1),
+        (longest * 2 + 2, longest * 2 + 2, longest),
+        (max - 1, max - 1, longest),
+        (max + 1, max, longest),
+        (u64::from(u32::MAX), max, longest),
+    ] {
+        let mut bench = Bench::new();
+        bench.described(SDP).unwrap();
+        let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
+        bench.asks("SETUP", "0", transport).unwrap();
+        bench.answers(200, &format!("Session: 77;timeout={says}\r\n{transport}")).unwrap();
+        assert_eq!(bench.rewriter.timeout.as_secs(), timeout, "{says}");
+        assert_eq!(bench.rewriter.keep_alive_pause().as_secs(), pause, "{says}");
+    }
+}
+
+#[test]
 fn a_guest_without_the_token_gets_nothing() {
     let mut bench = Bench::new();
     for uri in ["rtsp://127.0.0.1:1/", &DOOR.replace('f', "0"), "*", &DOOR[..DOOR.len() - 1]] {
