@@ -1,6 +1,22 @@
 //! Every bound on input that a camera or a client may send, one constant each, with its reason.
 //!
 //! A test goes one over each of them. Times are [`Duration`]s; sizes are bytes unless named otherwise.
+//!
+//! # What one hostile camera session costs
+//!
+//! [`camera_memory_bytes`] sums the caps of one session, each at its worst at the same moment:
+//!
+//! | part | cap |
+//! |---|---|
+//! | the depacketiser's ring | the power of two above [`UNACKNOWLEDGED_BYTES`] and one frame |
+//! | one access unit, or the old ring while it grows | the greater of: what was passed on at all, as one unit; a lawful unit and its re-framed copy; half the ring |
+//! | the depacketiser's lists of pieces and NAL units | 16 bytes each, and as much for a growing list |
+//! | bytes read from the camera | two blocks of [`CAMERA_BUFFER_BYTES`], and as much when passed on |
+//! | media before the answer to PLAY | held, and passed on |
+//! | messages | one being read, one in work, both sides |
+//!
+//! The sum stays within [`CAMERA_MEMORY_BYTES`]. Not in it: the stream's ring in the hub, which has
+//! bounds of its own ([`RING_BYTES`], [`RINGS_BYTES`]), and what the kernel holds.
 
 use std::time::Duration;
 
@@ -27,6 +43,8 @@ pub const SDP_FORMAT_PARAMETERS: usize = 32;
 pub const CHALLENGE_BYTES: usize = 512;
 /// Challenges taken from the `WWW-Authenticate` headers of one response.
 pub const CHALLENGES: usize = 8;
+/// The id of a `Session` header; cameras' have 8 to 64 characters.
+pub const SESSION_ID_BYTES: usize = 256;
 /// Text of a camera or client that may stand in a log line, after escaping.
 pub const QUOTED_TEXT_BYTES: usize = 128;
 
@@ -53,6 +71,8 @@ pub const REFERENCE_PICTURES: u32 = 16;
 pub const AAC_FRAME_BYTES: usize = 8191;
 /// One unit of G.711: half a second of one channel. Cameras send 20 to 160 ms.
 pub const G711_FRAME_BYTES: usize = 4000;
+/// Syntactic elements of one AAC frame; a lawful one of two channels has a handful.
+pub const AAC_ELEMENTS: usize = 64;
 /// Tracks of one stream that the gateway takes from a camera.
 pub const TRACKS: usize = 4;
 /// Access units a second and track, above which a camera is flooding (120 fps and a margin; AAC at
@@ -83,6 +103,12 @@ pub const CAMERA_FLOOR_BYTES_PER_SECOND: usize = 1024;
 pub const CAMERA_FLOOR_WINDOW: Duration = Duration::from_secs(30);
 /// Interleaved data held between PLAY and its answer.
 pub const EARLY_MEDIA_BYTES: usize = 256 * 1024;
+/// Room for reads from a camera: the largest item that can be incomplete (a message), and then some.
+pub const CAMERA_BUFFER_BYTES: usize = 256 * 1024;
+/// What one camera session may add to the process, see [`camera_memory_bytes`].
+pub const CAMERA_MEMORY_BYTES: usize = 24 * 1024 * 1024;
+/// A source this long silent may be followed by another: an encoder that restarted.
+pub const CAMERA_SOURCE_SILENCE: Duration = Duration::from_secs(1);
 /// Packets that break the RTP rules before the session ends.
 pub const STRIKES: u32 = 100;
 /// The head of a request on the loopback door, before the token was seen.
@@ -202,6 +228,8 @@ pub const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// No byte of a write taken by a client.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
+/// Best effort goodbye to a client (a TLS `close_notify`).
+pub const GOODBYE: Duration = Duration::from_secs(1);
 /// RTSP session timeout towards clients.
 pub const CLIENT_SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests a second of one client connection.
@@ -252,3 +280,41 @@ pub const KNOWN_GOOD: usize = 1024;
 pub const KNOWN_GOOD_TIME: Duration = Duration::from_secs(300);
 /// A digest nonce of ours lives this long.
 pub const NONCE_TIME: Duration = Duration::from_secs(300);
+
+// ---- Memory --------------------------------------------------------------------------------
+
+/// The most that one camera session holds outside the hub: the sum in the module's description.
+pub const fn camera_memory_bytes() -> usize {
+    let frame = 4 + 65_535;
+    let owed = UNACKNOWLEDGED_BYTES + frame;
+    let ring = owed.next_power_of_two();
+    let unit = max(max(owed, 2 * ACCESS_UNIT_BYTES), ring / 2);
+    let lists = TRACKS * 2 * 16 * (UNACKNOWLEDGED_PACKETS + 2 * UNACKNOWLEDGED_NALS);
+    let read = 2 * CAMERA_BUFFER_BYTES;
+    // No frame grows on its way; the buffer doubles as it fills.
+    let passed_on = 2 * CAMERA_BUFFER_BYTES;
+    let early = 2 * 2 * EARLY_MEDIA_BYTES;
+    let messages = 2 * 2 * (RTSP_HEAD_BYTES + RTSP_BODY_BYTES);
+    ring + unit + lists + read + passed_on + early + messages
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_camera_costs_no_more_than_its_budget() {
+        const MIB: usize = 1024 * 1024;
+        let sum = camera_memory_bytes();
+        assert_eq!(CAMERA_MEMORY_BYTES, 24 * MIB);
+        assert!(sum <= CAMERA_MEMORY_BYTES, "{sum}");
+        // The ring does not double for what a packet or two add to the cap.
+        assert_eq!((UNACKNOWLEDGED_BYTES + MIB).next_power_of_two(), 8 * MIB);
+        // What cannot be judged until it is whole fits the room for reads.
+        assert!(RTSP_HEAD_BYTES + RTSP_BODY_BYTES < CAMERA_BUFFER_BYTES);
+    }
+}

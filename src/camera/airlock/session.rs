@@ -58,7 +58,7 @@ impl Running {
             camera,
             redial: Some(redial),
             rewriter,
-            from_camera: BytesMut::with_capacity(READ_BLOCK),
+            from_camera: BytesMut::with_capacity(limits::CAMERA_BUFFER_BYTES),
             from_consumer: BytesMut::new(),
             shared: Arc::clone(&shared),
         };
@@ -178,8 +178,6 @@ struct Between<S, R> {
     shared: Arc<Shared>,
 }
 
-/// Room for reads from the camera: the largest item that can be incomplete, and then some.
-const READ_BLOCK: usize = 256 * 1024;
 /// Least room for one read.
 const READ_LEAST: usize = 64 * 1024;
 

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits;
 
 /// Files of `tests/fixtures/media`, with the fill elements that their encoders wrote.
 const FILES: &[(&str, &[u8])] = &[
@@ -145,7 +146,7 @@ fn other_elements_are_refused() {
     assert_eq!(strip(format!("{sound}{sound}111")), Err(Fault::Unsupported("id_syn_ele")), "twice");
     assert_eq!(strip("111".into()), Err(Fault::Unsupported("a frame without sound")));
     assert!(strip(sound).is_err(), "no end");
-    let fills = "1100000".repeat(ELEMENTS + 1);
+    let fills = "1100000".repeat(limits::AAC_ELEMENTS + 1);
     assert_eq!(strip(fills), Err(Fault::OutOfRange("the count of elements")));
     let gain = "000_0000_11111111_0_00_0_000000_0_0_0_1".replace('_', "");
     assert_eq!(strip(gain), Err(Fault::Unsupported("gain_control_data_present")));

@@ -6,11 +6,9 @@
 use bytes::Bytes;
 
 use super::channel::{self, Info, Layout};
+use crate::limits;
 use crate::media::bits::BitReader;
 use crate::media::{AacParameters, Fault};
-
-/// Elements of one frame, so that tiny ones cost no more than their bytes say.
-const ELEMENTS: usize = 64;
 
 /// Walks the frames of one track.
 #[derive(Debug, Clone)]
@@ -63,7 +61,7 @@ impl Walker {
         let mut r = BitReader::new(data);
         let (mut fills, mut data_elements) = (0, 0);
         let mut channel = None;
-        for _ in 0..ELEMENTS {
+        for _ in 0..limits::AAC_ELEMENTS {
             let start = r.position();
             match r.bits(3)? {
                 0 if self.channels == Channels::Mono && channel.is_none() => {

@@ -129,6 +129,63 @@ fn what_policy_or_standard_forbid_is_refused() {
     assert_eq!(why(&s[0], &s[1], &long), Fault::TooLong);
 }
 
+#[test]
+fn one_over_the_picture_size() {
+    let s = sets("x265-matrices");
+    let before = H265Parameters::new(&s[0], &s[1], &s[2]).unwrap();
+    let bits = bits_of(&s[1]);
+    let coded = ue(before.width.into()) + &ue(before.height.into());
+    assert_eq!(bits.matches(&coded).count(), 1);
+    let sized = |width: u32, height: u32| {
+        let sps = from_bits(&s[1][..2], &bits.replace(&coded, &(ue(width) + &ue(height))));
+        H265Parameters::new(&s[0], &sps, &s[2])
+    };
+    let why = |width, height| sized(width, height).unwrap_err().why;
+    let side = limits::PICTURE_SIDE;
+    let most = u32::try_from(limits::PICTURE_SAMPLES / u64::from(side)).unwrap();
+    let p = sized(side, most).unwrap();
+    assert_eq!((u32::from(p.width), u32::from(p.height)), (side, most));
+    assert_eq!(why(side, most + 1), Fault::OutOfRange("the picture size"));
+    assert_eq!(why(side + 1, 64), Fault::OutOfRange("pic_width_in_luma_samples"));
+    assert_eq!(why(64, side + 1), Fault::OutOfRange("pic_height_in_luma_samples"));
+}
+
+#[test]
+fn one_over_the_reference_pictures() {
+    let s = sets("x265-matrices");
+    let p = H265Parameters::new(&s[0], &s[1], &s[2]).unwrap();
+    let bits = bits_of(&s[1]);
+    let size = ue(p.width.into()) + &ue(p.height.into());
+    let mut at = bits.find(&size).unwrap() + size.len();
+    // Window, two bit depths, order count bits, sub-layer flag; then the pictures held.
+    assert_eq!(&bits[at..at + 3], "011", "no window, 8 bits");
+    at += 3;
+    read_ue(&bits, &mut at);
+    at += 1;
+    let begin = at;
+    read_ue(&bits, &mut at);
+    let held = |pictures: u32| {
+        let changed = [&bits[..begin], &ue(pictures - 1), &bits[at..]].concat();
+        H265Parameters::new(&s[0], &from_bits(&s[1][..2], &changed), &s[2])
+    };
+    assert!(held(limits::REFERENCE_PICTURES).is_ok());
+    assert_eq!(
+        held(limits::REFERENCE_PICTURES + 1).unwrap_err().why,
+        Fault::OutOfRange("max_dec_pic_buffering_minus1")
+    );
+}
+
+/// ue(v), H.265 9.2.
+fn ue(value: u32) -> String {
+    let code = format!("{:b}", u64::from(value) + 1);
+    "0".repeat(code.len() - 1) + &code
+}
+
+fn read_ue(bits: &str, at: &mut usize) {
+    let zeros = bits[*at..].bytes().take_while(|b| *b == b'0').count();
+    *at += 2 * zeros + 1;
+}
+
 /// A small PPS whose last flags can be set: segment header extension, then extension and its 8 bits.
 fn pps(extra_bits: u64, header_extension: u64, extension: Option<u64>) -> Vec<u8> {
     let mut bits = String::from("1100"); // ids 0 0, dependent, output flag

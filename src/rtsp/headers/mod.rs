@@ -5,7 +5,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::limits::{RTSP_URI_BYTES, SDP_MEDIA, TRANSPORTS};
+use crate::limits::{RTSP_URI_BYTES, SDP_MEDIA, SESSION_ID_BYTES, TRANSPORTS};
 
 /// One alternative of a `Transport` header (RFC 2326 12.39).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -226,8 +226,6 @@ enum InUrl {
     Yes,
     No,
 }
-
-const SESSION_ID_BYTES: usize = 256;
 
 /// Splits at `separator`, but not within double quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {

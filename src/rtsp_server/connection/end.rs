@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -10,11 +9,9 @@ use tokio::time::timeout;
 use super::{Connection, Stage};
 use crate::audit::{self, Event};
 use crate::hub::EndReason;
+use crate::limits;
 use crate::rtsp::Violation;
 use crate::rtsp_server::machine::CloseReason;
-
-/// Best effort goodbye (a TLS `close_notify`).
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         };
         if is_clean {
             // Nobody waits for the outcome: the connection is dropped next.
-            timeout(GOODBYE, self.write.shutdown()).await.ok();
+            timeout(limits::GOODBYE, self.write.shutdown()).await.ok();
         }
     }
 }

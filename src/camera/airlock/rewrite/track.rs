@@ -1,6 +1,6 @@
 //! One track's media: source, sequence, size and framing of its packets.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 
@@ -217,7 +217,11 @@ impl Source {
             Some(current) if current == source => Heard::Same,
             None => Heard::New,
             Some(_) if self.announced == Some(source) => Heard::New,
-            Some(_) if now.saturating_duration_since(self.heard) >= SOURCE_SILENCE => Heard::New,
+            Some(_)
+                if now.saturating_duration_since(self.heard) >= limits::CAMERA_SOURCE_SILENCE =>
+            {
+                Heard::New
+            }
             Some(_) => return Heard::Stale,
         };
         self.current = Some(source);
@@ -225,9 +229,6 @@ impl Source {
         heard
     }
 }
-
-/// A source this long silent may be followed by another: an encoder that restarted.
-const SOURCE_SILENCE: Duration = Duration::from_secs(1);
 
 /// Own numbering towards the depacketiser. Every gap is one number wide, however many packets were
 /// lost: it adds gaps up in 16 bits without care.
@@ -333,6 +334,8 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn track(now: Instant) -> Track {

@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::limits::{
-    CLIENT_BUFFER_BYTES, CLIENT_SESSION_TIMEOUT, FIRST_BYTE, LOGIN, REQUEST, WRITE_STALL,
+    CLIENT_BUFFER_BYTES, CLIENT_QUEUE, CLIENT_SESSION_TIMEOUT, FIRST_BYTE, LOGIN, REQUEST,
+    REQUESTS_PER_SECOND, WRITE_STALL,
 };
 use crate::rtsp::Violation;
 use crate::rtsp_server::machine::CloseReason;
@@ -92,6 +93,28 @@ async fn too_many_requests_close() {
     }
     assert_eq!(last, 503);
     assert_eq!(client.ends().await, End::Rules(CloseReason::TooManyRequests));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_looked_at_only_while_answers_are_taken() {
+    let gateway = Gateway::new();
+    let count = usize::try_from(REQUESTS_PER_SECOND).unwrap() + CLIENT_QUEUE;
+    let requests = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(count);
+    // One who takes the answers is too fast.
+    let mut quick = gateway.client(ROOM);
+    quick.send(&requests).await;
+    assert_eq!(quick.ends().await, End::Rules(CloseReason::TooManyRequests));
+    // Of one who does not, a queue full is looked at, and the others only when it is empty.
+    let mut slow = gateway.client(16);
+    slow.send(&requests).await;
+    sleep(Duration::from_secs(1)).await;
+    let mut text = String::new();
+    while text.matches("RTSP/1.0 200").count() < count {
+        let mut bytes = [0; 16];
+        let read = slow.stream.read(&mut bytes).await.unwrap();
+        assert_ne!(read, 0, "{text}");
+        text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+    }
 }
 
 #[tokio::test(start_paused = true)]
