@@ -173,8 +173,8 @@ impl Cursor {
         }
     }
 
-    /// Where a track starts, if the reader takes it.
-    pub(super) fn position(&self, ring: &Ring, id: TrackId) -> Option<Position> {
+    /// Where a track starts that plays from `now` on, if the reader takes it.
+    pub(super) fn position(&self, ring: &Ring, id: TrackId, now: Instant) -> Option<Position> {
         let state = ring.track(id).filter(|state| self.takes(state))?;
         let mut probe = self.clone();
         if probe.begun == Begun::NotYet {
@@ -193,7 +193,7 @@ impl Cursor {
                 ssrc: state.numbering.ssrc(),
                 payload_type,
                 seq: state.numbering.seq(),
-                rtp_time: state.numbering.latest_rtp_time(),
+                rtp_time: state.numbering.next_rtp_time(now, state.track.clock_rate),
             },
             |first| Position {
                 ssrc: first.ssrc,

@@ -1,5 +1,7 @@
 //! The RTP numbers of a track. They belong to the stream and go on across camera reconnects.
 
+use std::time::Instant;
+
 use crate::media::{AccessUnit, Published, SharedForm};
 use crate::rtp::{self, Plan};
 
@@ -18,12 +20,26 @@ pub(super) struct Numbering {
     seq: u16,
     packets: u32,
     octets: u32,
-    latest_ticks: i64,
+    latest: Option<Latest>,
+    flow: Flow,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Latest {
+    ticks: i64,
+    received: Instant,
+}
+
+/// Whether units come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Flows,
+    Away,
 }
 
 impl Numbering {
     pub(super) fn new(origin: Origin) -> Self {
-        Self { origin, seq: origin.seq, packets: 0, octets: 0, latest_ticks: 0 }
+        Self { origin, seq: origin.seq, packets: 0, octets: 0, latest: None, flow: Flow::Flows }
     }
 
     pub(super) fn ssrc(&self) -> u32 {
@@ -35,16 +51,32 @@ impl Numbering {
         self.seq
     }
 
-    /// The RTP time of the latest unit: the best guess for the next one.
-    pub(super) fn latest_rtp_time(&self) -> u32 {
-        self.rtp_time(self.latest_ticks)
+    /// The best guess, made at `now`, for the RTP time of the next unit: that of the latest, plus the time
+    /// since then if the camera went away.
+    pub(super) fn next_rtp_time(&self, now: Instant, clock_rate: u32) -> u32 {
+        let Some(latest) = self.latest else { return self.rtp_time(0) };
+        let away = match self.flow {
+            Flow::Flows => 0,
+            Flow::Away => {
+                let away = now.saturating_duration_since(latest.received).as_nanos();
+                let ticks = away.saturating_mul(clock_rate.into()) / 1_000_000_000;
+                i64::try_from(ticks).unwrap_or(i64::MAX)
+            }
+        };
+        self.rtp_time(latest.ticks.saturating_add(away))
+    }
+
+    /// The camera is away: its timeline goes on by the clock.
+    pub(super) fn pause(&mut self) {
+        self.flow = Flow::Away;
     }
 
     /// Numbers a unit whose packets `plan` counted.
     pub(super) fn publish(&mut self, unit: AccessUnit, index: u64, plan: Plan) -> Published {
         let (first_seq, packets_before, octets_before) = (self.seq, self.packets, self.octets);
         let (rtp_time, track) = (self.rtp_time(unit.ticks), &unit.track);
-        self.latest_ticks = unit.ticks;
+        self.latest = Some(Latest { ticks: unit.ticks, received: unit.received });
+        self.flow = Flow::Flows;
         self.seq = first_seq.wrapping_add(low_half(plan.packets));
         #[cfg(test)]
         if super::seeded::on(super::seeded::Bug::PacketCountedTwice) {

@@ -148,6 +148,7 @@ impl Ring {
         for state in self.tracks.iter_mut().flatten() {
             state.newest_random_access = None;
             state.pictures = Pictures::AwaitRandomAccess;
+            state.numbering.pause();
             #[cfg(test)]
             if super::seeded::on(super::seeded::Bug::NumbersRestart) {
                 state.numbering = Numbering::new(Origin { ssrc: 1, seq: 0, rtp_time: 0 });

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::cursor::{Cursor, Step};
@@ -131,7 +132,7 @@ impl Stream {
     }
 
     pub(super) fn position(&self, cursor: &Cursor, track: TrackId) -> Option<Position> {
-        cursor.position(&self.state().ring, track)
+        cursor.position(&self.state().ring, track, Instant::now().into_std())
     }
 
     /// The tracks of these kinds; `None` if they are not known yet.

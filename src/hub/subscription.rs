@@ -92,7 +92,7 @@ impl Subscription {
 
     /// SSRC, payload type and the RTP position (first sequence number and timestamp) that a track of this
     /// reader has. Exact if its first unit is in the ring already, as after [`Self::start`] on a stream
-    /// that plays; else the next sequence number and the latest timestamp. `None` if it does not take
+    /// that plays; else the next sequence number and the best guess of its timestamp. `None` if it does not take
     /// the track.
     pub fn position(&self, track: TrackId) -> Option<Position> {
         self.stream.position(&self.cursor, track)

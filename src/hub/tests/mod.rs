@@ -155,6 +155,30 @@ async fn sound_alone_begins_live_and_kinds_bound_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_told_while_the_camera_is_away_is_the_time_it_would_have() {
+    let at = setting(Settings::default());
+    let mut reader = at.hub.subscribe(permit(Kinds::ALL)).unwrap();
+    reader.start();
+    at.picture(0, true);
+    at.sound(20);
+    assert_eq!(all(&mut reader).await, [0, 1]);
+    let told = |reader: &Subscription| {
+        [TrackId(0), TrackId(1)].map(|track| reader.position(track).unwrap().rtp_time)
+    };
+    let flowing = told(&reader);
+    let away = Duration::from_secs(7200);
+    tokio::time::advance(away).await;
+    assert_eq!(told(&reader), flowing, "of one that plays, that of the latest unit");
+    at.publisher.pause();
+    let [picture, sound] = told(&reader);
+    let pictures = f64::from(picture.wrapping_sub(flowing[0])) / 90_000.0;
+    // The epoch of these tests may be older than this one.
+    assert!((7200.0..7500.0).contains(&pictures), "{pictures}");
+    let sounds = f64::from(sound.wrapping_sub(flowing[1])) / 8_000.0;
+    assert!((pictures - sounds - 0.02).abs() < 0.001, "{pictures} and {sounds} are one moment");
+}
+
+#[tokio::test(start_paused = true)]
 async fn tracks_are_waited_for_and_a_reader_counts_as_demand() {
     let hub = Hub::new();
     let publisher = hub.declare(name()).unwrap();

@@ -336,7 +336,7 @@ impl World {
         for track in 0..TRACKS {
             let id = TrackId(u8::try_from(track).unwrap());
             let at = &self.readers[reader];
-            let Some(position) = at.cursor.position(&self.ring, id) else {
+            let Some(position) = at.cursor.position(&self.ring, id, super::epoch()) else {
                 check(!at.takes(track), || format!("no position for track {track}"))?;
                 continue;
             };
