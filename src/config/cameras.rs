@@ -54,6 +54,12 @@ pub(super) fn read(
         addresses.insert(name.value.clone(), address);
         cameras.push(CameraSettings { name: name.value, login, basic, profiles });
     }
+    if cameras.len() > limits::CAMERAS {
+        reading.faults.add(
+            root.span(),
+            format!("{} cameras; at most {} are taken", cameras.len(), limits::CAMERAS),
+        );
+    }
     let streams: usize = cameras.iter().map(|camera| camera.profiles.len()).sum();
     if streams > limits::STREAMS {
         reading.faults.add(
@@ -117,6 +123,11 @@ fn profiles(
         reading
             .faults
             .add(table.span(), "camera has no [[camera.profile]]; give it one, with name and path");
+    }
+    if tables.len() > limits::PROFILES {
+        let many = tables.len();
+        let message = format!("camera has {many} profiles; at most {} are taken", limits::PROFILES);
+        reading.faults.add(table.span(), message);
     }
     for mut profile in tables {
         let name = profile.required("name", "such as \"main\"", &mut reading.faults);

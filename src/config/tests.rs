@@ -105,6 +105,28 @@ fn one_over_each_bound_of_the_file_is_refused() {
 }
 
 #[test]
+fn one_camera_or_profile_over_is_refused() {
+    use std::fmt::Write;
+    let text = |cameras: usize, profiles: usize| {
+        let mut text = String::from("[gateway]\nnames = [\"g\"]\n");
+        for camera in 0..cameras {
+            let place = format!("name = \"c{camera}\"\naddress = \"192.0.2.10:554\"");
+            write!(text, "[[camera]]\n{place}\n").unwrap();
+            for profile in 0..profiles {
+                let profile = format!("name = \"p{profile}\"\npath = \"/\"");
+                write!(text, "[[camera.profile]]\n{profile}\n").unwrap();
+            }
+        }
+        text
+    };
+    assert!(load_text(&text(limits::CAMERAS, 1)).is_ok());
+    assert_eq!(messages(&text(limits::CAMERAS + 1, 1)), ["1:1 513 cameras; at most 512 are taken"]);
+    assert!(load_text(&text(1, limits::PROFILES)).is_ok());
+    let over = messages(&text(1, limits::PROFILES + 1));
+    assert_eq!(over, ["3:1 camera has 9 profiles; at most 8 are taken"]);
+}
+
+#[test]
 fn places_are_lines_and_characters_from_one() {
     let faults = messages("[gateway]\nnames = [\"é\", \"ü ü\"]\nsegment = \"full\"");
     assert_eq!(faults.len(), 3, "{faults:?}");
