@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use crate::auth::{ConnectionLogin, Presented, Principal};
+use crate::auth::{ConnectionLogin, Permit, Presented, Principal};
 use crate::hub::{CannotSubscribe, Interrupt, Subscription};
 use crate::rtsp_server::Server;
 use crate::rtsp_server::machine::{Arrived, Offered, Open, Refusal, Refused};
@@ -70,14 +70,19 @@ async fn opened(
             && old.kinds() == permit.kinds()
             && *old.principal() == *permit.principal()
     });
+    let may_renew = kept.is_some() && open.describes();
     let mut subscription = match kept {
         Some(kept) => kept,
-        None => server.hub.subscribe(permit).map_err(|cannot| match cannot {
-            CannotSubscribe::NotPublished => Refused::NoStream,
-            CannotSubscribe::TooMany => Refused::Full,
-        })?,
+        None => subscribe(server, permit.clone())?,
     };
-    let tracks = match timeout(server.settings.describe_wait, subscription.tracks()).await {
+    let wait = server.settings.describe_wait;
+    let mut tracks = timeout(wait, subscription.tracks()).await;
+    if may_renew && matches!(tracks, Ok(Err(Interrupt::Ended(_)))) {
+        // What the DESCRIBE before found is no more; this one is to say what there is now.
+        subscription = subscribe(server, permit)?;
+        tracks = timeout(wait, subscription.tracks()).await;
+    }
+    let tracks = match tracks {
         Ok(Ok(tracks)) => tracks,
         Ok(Err(Interrupt::Revoked)) => return Err(Refused::NoStream),
         Ok(Err(Interrupt::Lagged { .. } | Interrupt::Ended(_))) | Err(_) => {
@@ -92,4 +97,11 @@ async fn opened(
         })
         .collect();
     Ok(Opened { subscription, offered })
+}
+
+fn subscribe(server: &Server, permit: Permit) -> Result<Subscription, Refused> {
+    server.hub.subscribe(permit).map_err(|cannot| match cannot {
+        CannotSubscribe::NotPublished => Refused::NoStream,
+        CannotSubscribe::TooMany => Refused::Full,
+    })
 }

@@ -75,6 +75,14 @@ impl Open {
     pub fn stream(&self) -> &StreamName {
         &self.url.stream
     }
+
+    /// Whether it is a DESCRIBE: it may find another format than the one before it.
+    pub fn describes(&self) -> bool {
+        match self.purpose {
+            Purpose::Describe => true,
+            Purpose::SetUp(_) => false,
+        }
+    }
 }
 
 /// The SETUP of one more track.

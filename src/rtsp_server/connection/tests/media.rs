@@ -371,3 +371,18 @@ async fn a_listener_hears_and_never_sees() {
         assert_eq!(client.ask(Method::Describe, uri, &[]).await.status, 404, "{uri}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_second_describe_tells_of_the_new_format() {
+    let gateway = Gateway::new();
+    gateway.publisher.set_tracks(gateway.tracks());
+    let mut client = gateway.client(ROOM);
+    let first = client.ask(Method::Describe, URL, &[]).await;
+    assert_eq!(first.status, 200);
+    gateway.publisher.set_tracks(vec![picture(1280)]);
+    let second = client.ask(Method::Describe, URL, &[]).await;
+    assert_eq!(second.status, 200, "what the first one kept is no hindrance");
+    let described = SessionDescription::parse(&second.body).unwrap();
+    assert_eq!(described.media.len(), 1);
+    assert_eq!(*gateway.publisher.demand().borrow(), 1, "the old demand is gone");
+}
