@@ -31,10 +31,18 @@ pub(super) fn run(options: &Options) -> Exit {
 }
 
 fn generate(user: &str) -> Result<(), String> {
-    let (secret, stored) = auth::generate_secret(user);
+    let (secret, stored) = secret_for(user)?;
     output::line(&format!("# give this to the VMS, it is shown once: {}", secret.expose_secret()));
     output::line(&format!("secret_ha1 = [{:?}, {:?}]", stored.md5_hex(), stored.sha256_hex()));
     Ok(())
+}
+
+/// A secret for an account that the configuration will take.
+fn secret_for(user: &str) -> Result<(SecretString, auth::GeneratedSecret), String> {
+    let (secret, stored) = auth::generate_secret(user);
+    auth::User::new(user, auth::Credential::Generated(stored.clone()), Vec::new())
+        .map_err(|error| error.to_string())?;
+    Ok((secret, stored))
 }
 
 fn hash() -> Result<(), String> {
@@ -66,5 +74,18 @@ fn read_password() -> Result<SecretString, String> {
             Err(format!("the password is longer than {} bytes", limits::CREDENTIAL_BYTES))
         }
         _ => Ok(password.to_owned().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_made_only_for_a_name_that_the_configuration_takes() {
+        assert!(secret_for("vms").is_ok());
+        for name in ["", "a:b", "a\nb", "quo\"te", " edge"] {
+            assert!(secret_for(name).unwrap_err().starts_with("a user name"), "{name:?}");
+        }
     }
 }
