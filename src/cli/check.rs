@@ -1,5 +1,6 @@
 //! `camlock check FILE`.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::{Exit, output};
@@ -59,12 +60,25 @@ fn read(file: &Path) -> Result<String, String> {
 }
 
 fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let length = std::fs::metadata(path)?.len();
-    if length > CONFIG_BYTES {
+    // Devices and pipes tell no length: the bound is on what is read.
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(CONFIG_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > CONFIG_BYTES {
         return Err(std::io::Error::new(
             std::io::ErrorKind::FileTooLarge,
             format!("over {CONFIG_BYTES} bytes"),
         ));
     }
-    std::fs::read(path)
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = read_file(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+    }
 }
