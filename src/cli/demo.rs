@@ -46,7 +46,18 @@ pub(super) fn run(options: &Options) -> Exit {
     let done = Workshop::new().and_then(|workshop| {
         let prepared = Prepared::new(options)?;
         Ok(block_on(async {
-            match play(options, &prepared, &workshop).await {
+            // Heard from the first moment on, so that the workshop never stays behind.
+            let mut stop = std::pin::pin!(stopped());
+            let started = tokio::select! {
+                biased;
+                () = &mut stop => return Exit::Done,
+                started = start(&prepared, &workshop) => started,
+            };
+            let played = match started {
+                Ok(demo) => play(options, &prepared, demo, stop).await,
+                Err(why) => Err(why),
+            };
+            match played {
                 Ok(()) => Exit::Done,
                 Err(why) => {
                     output::error(&why);
@@ -173,24 +184,40 @@ fn free_port(wanted: u16, fixed: bool, notes: &mut Vec<String>) -> Result<u16, S
     }
 }
 
-async fn play(options: &Options, prepared: &Prepared, workshop: &Workshop) -> Result<(), String> {
+/// Cameras and gateway at work.
+struct Demo {
+    gateway: Gateway,
+    _simulator: Simulator,
+}
+
+async fn start(prepared: &Prepared, workshop: &Workshop) -> Result<Demo, String> {
     let simulator = Simulator::start(cameras()).map_err(|error| error.to_string())?;
     let text = prepared.config(&workshop.0, &simulator.addresses())?;
     let loaded =
         config::load("demo", &text, check::surroundings()).map_err(|faults| faults.to_string())?;
     let gateway = Gateway::start(loaded.settings).await.map_err(|error| error.to_string())?;
     wait_for_pictures(&gateway).await;
+    Ok(Demo { gateway, _simulator: simulator })
+}
+
+async fn play(
+    options: &Options,
+    prepared: &Prepared,
+    demo: Demo,
+    stop: impl Future<Output = ()>,
+) -> Result<(), String> {
+    let Demo { gateway, _simulator } = demo;
     let ca = gateway.ca().ok_or("the gateway made no CA")?;
     if options.json {
         output::line(&json(prepared, &ca));
-        stopped().await;
+        stop.await;
     } else {
         for note in &prepared.notes {
             output::line(note);
         }
         output::line(&text_for_people(prepared, &ca));
         tokio::select! {
-            () = stopped() => output::line(""),
+            () = stop => output::line(""),
             () = show_status(&gateway) => {}
         }
     }
