@@ -53,7 +53,7 @@ enum Command {
 Examples:
   camlock run --config /etc/camlock/camlock.toml
 
-SIGTERM or Ctrl-C stops it clean; SIGHUP reads the accounts and certificates anew (a file with faults changes nothing).")]
+SIGTERM or Ctrl-C stops it clean; SIGHUP reads accounts, certificates and cameras anew (a file with faults changes nothing).")]
     Run {
         /// Configuration file.
         #[arg(long, value_name = "FILE")]

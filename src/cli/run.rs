@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::{Exit, block_on, check, output, stopped};
 use crate::app::Gateway;
 use crate::config::Loaded;
@@ -16,6 +18,14 @@ pub(super) fn run(file: &Path) -> Exit {
     telemetry::install(loaded.settings.log);
     warn(&loaded);
     block_on(async {
+        // Before anything else: a SIGHUP that nobody listens for ends the process.
+        let hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => {
+                output::error(&format!("cannot listen for signals: {error}"));
+                return Exit::Failed;
+            }
+        };
         let mut gateway = match Gateway::start(loaded.settings).await {
             Ok(gateway) => gateway,
             Err(error) => {
@@ -23,7 +33,7 @@ pub(super) fn run(file: &Path) -> Exit {
                 return Exit::Failed;
             }
         };
-        serve(&mut gateway, file).await;
+        serve(&mut gateway, file, hangup).await;
         gateway.shutdown().await;
         Exit::Done
     })
@@ -36,9 +46,7 @@ fn warn(loaded: &Loaded) {
 }
 
 /// Until told to stop; SIGHUP reads the configuration anew, and one with faults changes nothing.
-async fn serve(gateway: &mut Gateway, file: &Path) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return stopped().await };
+async fn serve(gateway: &mut Gateway, file: &Path, mut hangup: Signal) {
     let mut stop = std::pin::pin!(stopped());
     loop {
         tokio::select! {
