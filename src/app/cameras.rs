@@ -54,10 +54,10 @@ impl Pulls {
         let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.running).into_iter().partition(|(_, running)| same(running));
         self.running = kept;
-        for (name, running) in gone {
+        for name in gone.keys() {
             tracing::info!(camera = name, "camera changed or gone from the configuration; stopped");
-            running.cameras.shutdown().await;
         }
+        shut_down(gone).await;
         let segment = match Segment::new(addresses) {
             Ok(segment) => Arc::new(segment),
             Err(error) => {
@@ -73,9 +73,7 @@ impl Pulls {
 
     /// Ends all pulls, with TEARDOWN to the cameras.
     pub(super) async fn shutdown(self) {
-        let ends: Vec<_> =
-            self.running.into_values().map(|running| running.cameras.shutdown()).collect();
-        futures_util::future::join_all(ends).await;
+        shut_down(self.running).await;
     }
 
     fn start(
@@ -91,6 +89,12 @@ impl Pulls {
             Err(error) => tracing::error!(camera = name, %error, "the camera cannot be started"),
         }
     }
+}
+
+/// All at once: each may take as long as its camera makes it wait.
+async fn shut_down(cameras: BTreeMap<String, Running>) {
+    let ends = cameras.into_values().map(|running| running.cameras.shutdown());
+    futures_util::future::join_all(ends).await;
 }
 
 fn is_same(a: &CameraSettings, b: &CameraSettings) -> bool {
