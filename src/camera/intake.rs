@@ -208,7 +208,10 @@ impl<'a> Intake<'a> {
                 self.phase = Phase::Publishing { since: Instant::now() };
                 self.publish_tracks();
             }
-            Phase::Collecting => return Ok(()),
+            Phase::Collecting => {
+                self.outlet.all_metrics.dropped(self.outlet.stream.as_str(), "before_start", 1);
+                return Ok(());
+            }
             Phase::Publishing { .. } => {
                 let told = self.carry.tracks.get(frame.slot);
                 if !told.is_some_and(|told| Arc::ptr_eq(told, &clean.track)) {
