@@ -129,16 +129,16 @@ class Pki:
 
 
 class Gateway(Process):
-    """`camlock run` with a configuration text; `{state}` and `{port}` are filled in."""
+    """`camlock run` with a configuration text behind the usual head; `rtsp` goes into the [rtsp] table."""
 
-    def __init__(self, work, config, name="gateway"):
+    def __init__(self, work, config, name="gateway", rtsp=""):
         self.state = work / f"{name}-state"
         self.state.mkdir(exist_ok=True)
         self.port, self.admin_port, self.token = free_port(), free_port(), secrets.token_hex(16)
         self.config = work / f"{name}.toml"
         self.config.write_text(
             f'[gateway]\nstate_dir = "{self.state}"\nnames = ["localhost", "127.0.0.1"]\n'
-            f'[rtsp]\nlisten = ["127.0.0.1:{self.port}"]\n'
+            f'[rtsp]\nlisten = ["127.0.0.1:{self.port}"]\n{rtsp}'
             f'[admin]\nlisten = "127.0.0.1:{self.admin_port}"\ntoken = "{self.token}"\n' + config
         )
         super().__init__(BINARY, "run", "--config", self.config)
