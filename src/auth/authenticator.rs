@@ -199,10 +199,13 @@ impl Authenticator {
     ) -> Result<Arc<Account>, Denial> {
         let account = accounts.find(user);
         let hash = match account.map(|account| account.credential()) {
-            // Cheap to judge and beyond guessing: right passes whatever others did.
+            // Cheap to judge and beyond guessing: right passes whatever others did. Wrong must take as long
+            // as for an account that does not exist, or the time would tell which ones do.
             Some(Credential::Generated(secret)) => {
-                let right = secret.fits(user, password);
-                return account.filter(|_| right).cloned().ok_or_else(|| self.failed(key, tag));
+                if let Some(account) = account.filter(|_| secret.fits(user, password)) {
+                    return Ok(Arc::clone(account));
+                }
+                accounts.decoy()
             }
             Some(Credential::Argon2id(hash)) => Some(hash),
             Some(Credential::Certificate(_)) | None => accounts.decoy(),
