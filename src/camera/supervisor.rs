@@ -147,7 +147,6 @@ impl Supervisor {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.status.forget();
     }
 
     /// One attempt, and the pause after it; `None`: it was no longer wanted.
@@ -228,6 +227,13 @@ impl Supervisor {
             | Ending::Panicked => None,
         };
         (ended, pause)
+    }
+}
+
+impl Drop for Supervisor {
+    /// Also if it was aborted: who is not there has no health.
+    fn drop(&mut self) {
+        self.status.forget();
     }
 }
 

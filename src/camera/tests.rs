@@ -415,3 +415,12 @@ async fn settings_that_do_not_fit_are_refused() {
         assert_eq!(start("door", "door/main", path), Some(CannotStart::BadPath(name("door/main"))));
     }
 }
+
+#[tokio::test]
+async fn cameras_dropped_without_a_good_bye_leave_no_health_behind() {
+    let world = World::new(Wanted::default());
+    world.health("door/main", |health| *health == Health::Playing).await;
+    drop(world.cameras);
+    let mut board = world.board.watch();
+    timeout(PATIENCE, board.wait_for(|all| all.is_empty())).await.expect("in time").unwrap();
+}
