@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them. Prints the minutes of each stage.
 #
 #   ./test.sh            everything
-#   ./test.sh STAGE...   some stages: install format lint unit docs deny build e2e
+#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny build e2e
 #
 # Debian 12 and Rust by rustup are assumed; packages are installed as root or through sudo. Nothing is skipped: what
 # cannot be installed fails.
@@ -39,6 +39,13 @@ stage_install() {
 stage_format() { cargo fmt --check; }
 stage_lint() { cargo clippy --locked --all-targets --quiet -- -D warnings; }
 stage_unit() { cargo test --locked --quiet; }
+# Tests that need ffmpeg's encoders and decoders beside the code.
+stage_oracles() {
+  local work=tests/.work/oracles
+  mkdir -p "$work"
+  tests/oracles.sh "$work"
+  CAMLOCK_AAC_DIR="$PWD/$work" CAMLOCK_HEVC_DIR="$PWD/$work" cargo test --locked --quiet --lib -- --ignored
+}
 stage_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet; }
 # The check itself is offline; it wants the sources of all targets.
 stage_deny() {
@@ -48,7 +55,7 @@ stage_deny() {
 stage_build() { cargo build --locked --release --quiet; }
 stage_e2e() { "$VENV/bin/pytest" -q --durations=10 -p no:cacheprovider tests/e2e; }
 
-stages=${*:-install format lint unit docs deny build e2e}
+stages=${*:-install format lint unit oracles docs deny build e2e}
 times=""
 for stage in $stages; do
   echo "== $stage"

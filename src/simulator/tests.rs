@@ -301,24 +301,3 @@ async fn paths_are_clean_and_different() {
         assert!(matches!(Simulator::start(Settings { cameras }), Err(Error::Path(_))), "{bad:?}");
     }
 }
-
-/// For players and decoders by hand, 30 s: `cargo test --lib simulator::tests::serve -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "serves foreign players for a while"]
-async fn serve() {
-    let h265 = PatternSettings { codec: PatternCodec::H265, ..PATTERN };
-    let digest = Login::Digest(Algorithm::Md5, account());
-    let simulator = start(vec![
-        camera(Login::None, Source::Clip(ClipName::Door), Audio::Aac),
-        camera(digest, Source::Clip(ClipName::Yard), Audio::Pcma),
-        camera(Login::None, Source::Pattern(PATTERN), Audio::Aac),
-        camera(Login::None, Source::Pattern(h265), Audio::Pcma),
-    ]);
-    for camera in simulator.cameras() {
-        println!("{}", camera.url(0).unwrap());
-    }
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    for camera in simulator.cameras() {
-        println!("{:?}", camera.counts());
-    }
-}

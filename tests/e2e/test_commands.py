@@ -109,6 +109,7 @@ def test_help_has_examples_and_exit_codes():
         ["--codec", "h264"],
         ["--codec", "h265"],
         ["--codec", "h264", "--bitrate", "2000", "--fps", "30", "--gop", "60", "--login", "digest"],
+        ["--codec", "h265", "--bitrate", "2000", "--fps", "20", "--gop", "40", "--login", "digest"],
         ["--codec", "h264", "--bitrate", "1000", "--fps", "10", "--gop", "10", "--login", "basic"],
     ],
     ids=" ".join,

@@ -71,37 +71,3 @@ fn each_bound_is_held() {
         assert!(matches!(bad.check(), Err(Error::Pattern { .. })), "{bad:?}");
     }
 }
-
-/// Writes Annex B files for a foreign decoder: `CARGO_TARGET_TMPDIR` is not set for unit tests, so the
-/// folder is fixed. Run by hand: `cargo test --lib simulator::pattern -- --ignored`.
-#[test]
-#[ignore = "writes files for a foreign decoder"]
-fn write_files() {
-    for (name, codec, width, height, bit_rate) in [
-        ("a.h264", PatternCodec::H264, 640, 360, 4_000_000),
-        ("b.h264", PatternCodec::H264, 1920, 1080, 8_000_000),
-        ("c.h264", PatternCodec::H264, 320, 180, 64_000),
-        ("a.h265", PatternCodec::H265, 640, 360, 4_000_000),
-        ("b.h265", PatternCodec::H265, 1920, 1080, 8_000_000),
-        ("c.h265", PatternCodec::H265, 320, 180, 64_000),
-    ] {
-        let settings = PatternSettings { codec, width, height, fps: 25, gop: 30, bit_rate };
-        let mut pattern = Pattern::new(settings, 65_500).unwrap();
-        let mut file = Vec::new();
-        let sets = match pattern.codec() {
-            Codec::H264(p) => vec![p.sps, p.pps],
-            Codec::H265(p) => vec![p.vps, p.sps, p.pps],
-            Codec::Aac(_) | Codec::Pcma { .. } | Codec::Pcmu { .. } => unreachable!(),
-        };
-        for set in sets {
-            file.extend_from_slice(&[0, 0, 0, 1]);
-            file.extend_from_slice(&set);
-        }
-        for _ in 0..200 {
-            file.extend_from_slice(&[0, 0, 0, 1]);
-            file.extend_from_slice(&pattern.next_picture().data[4..]);
-        }
-        std::fs::create_dir_all("target/pattern").unwrap();
-        std::fs::write(format!("target/pattern/{name}"), file).unwrap();
-    }
-}
