@@ -185,6 +185,8 @@ pub const RING_BEFORE_GOP: Duration = Duration::from_secs(2);
 pub const RING_BYTES: usize = 32 * 1024 * 1024;
 /// Access units of one stream's ring.
 pub const RING_UNITS: usize = 4096;
+/// Least time between two log lines on groups of pictures that one stream's ring cannot keep.
+pub const RING_CUT_NEWS: Duration = Duration::from_secs(60);
 /// Bytes of all rings of the process.
 pub const RINGS_BYTES: usize = 512 * 1024 * 1024;
 /// Streams the hub takes.
@@ -315,6 +317,7 @@ mod tests {
         // The ring does not double for what a packet or two add to the cap.
         assert_eq!((UNACKNOWLEDGED_BYTES + MIB).next_power_of_two(), 8 * MIB);
         // What cannot be judged until it is whole fits the room for reads.
-        assert!(RTSP_HEAD_BYTES + RTSP_BODY_BYTES < CAMERA_BUFFER_BYTES);
+        let message = RTSP_HEAD_BYTES + RTSP_BODY_BYTES;
+        assert!(message < CAMERA_BUFFER_BYTES, "{message}");
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Ring {
     entries: VecDeque<Entry>,
     next_index: u64,
     group: Group,
+    /// When a cut was news.
+    cut_told: Option<Instant>,
 }
 
 /// One unit and what it costs.
@@ -74,7 +76,7 @@ enum Group {
 pub(super) enum Pushed {
     /// It is in the ring.
     Kept,
-    /// It is published, but the group of pictures does not fit, which is said once a group.
+    /// It is published, but the group of pictures does not fit, which is news once in a while.
     Cut(News),
     /// It is not published.
     Refused(UnitRefused),
@@ -106,6 +108,7 @@ impl Ring {
             entries: VecDeque::new(),
             next_index: 0,
             group: Group::Whole,
+            cut_told: None,
         }
     }
 
@@ -263,7 +266,7 @@ impl Ring {
                 // Not even alone: nobody gets it, and readers see that they missed it.
                 None => {
                     self.forget_start(place.index);
-                    return if starts_group { self.cut() } else { Pushed::Kept };
+                    return if starts_group { self.cut(place.received) } else { Pushed::Kept };
                 }
             }
         }
@@ -271,7 +274,7 @@ impl Ring {
             self.trim_old(place.received);
         }
         self.entries.push_back(entry);
-        if cut { self.cut() } else { Pushed::Kept }
+        if cut { self.cut(place.received) } else { Pushed::Kept }
     }
 
     fn is_full(&self, more: usize) -> bool {
@@ -345,12 +348,17 @@ impl Ring {
         Lost::Other
     }
 
-    /// The current group lost its start.
-    fn cut(&mut self) -> Pushed {
+    /// The current group lost its start. A camera can make groups that fit by turns, so time counts too.
+    fn cut(&mut self, at: Instant) -> Pushed {
+        let told = self.cut_told.map(|told| at.saturating_duration_since(told));
+        let is_quiet = told.is_none_or(|ago| ago >= limits::RING_CUT_NEWS);
         let news = match self.group {
-            Group::Whole => News::First,
-            Group::Cut | Group::AfterCut => News::Again,
+            Group::Whole if is_quiet => News::First,
+            Group::Whole | Group::Cut | Group::AfterCut => News::Again,
         };
+        if news == News::First {
+            self.cut_told = Some(at);
+        }
         self.group = Group::Cut;
         Pushed::Cut(news)
     }

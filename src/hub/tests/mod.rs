@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::time::timeout;
 
+use super::numbering::Origin;
+use super::ring::{News, Pushed, Ring};
 use super::*;
 use crate::media::{Codec, H264Parameters, Kinds, Track, TrackId};
 use crate::rtp;
@@ -378,6 +380,27 @@ async fn a_group_that_does_not_fit_is_said_once_and_new_readers_wait() {
     at.picture(800, true);
     at.picture(840, false);
     assert_eq!(all(&mut new).await, [20, 21]);
+}
+
+#[test]
+fn groups_that_do_not_fit_are_news_once_in_a_while() {
+    let settings = Settings { ring_units: 4, ..Settings::default() };
+    let mut ring = Ring::new(settings, &Budget::new(settings.rings_bytes));
+    let track = video(0, 320, 0);
+    ring.set_tracks(vec![Arc::clone(&track)], || Origin { ssrc: 1, seq: 0, rtp_time: 0 });
+    let quiet = limits::RING_CUT_NEWS.as_secs();
+    let mut said = Vec::new();
+    // Each second a group that does not fit, then two that do: the one after starts over.
+    for second in 0..=2 * quiet {
+        for n in 0..8 {
+            let at = milli(second * 1000 + n * 100);
+            if ring.push(unit(&track, at, matches!(n, 0 | 6 | 7), 100)) == Pushed::Cut(News::First)
+            {
+                said.push(second);
+            }
+        }
+    }
+    assert_eq!(said, [0, quiet, 2 * quiet]);
 }
 
 #[tokio::test(start_paused = true)]
