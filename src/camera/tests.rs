@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use secrecy::SecretString;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::*;
@@ -13,6 +14,7 @@ use crate::digest::Algorithm;
 use crate::hub::{EndReason, Interrupt, Subscription};
 use crate::limits;
 use crate::media::{Kinds, Published, TrackId, TrackKind};
+use crate::rtsp::{Decoder, Item, Method};
 use crate::segment;
 use crate::simulator::{self, Audio, ClipName, Feed, Simulator, Source};
 
@@ -360,6 +362,77 @@ async fn a_camera_that_comes_back_with_another_size_ends_its_readers() {
     let after = world.reader().next().await;
     assert!(!after.unit.track.is_compatible(&before.unit.track));
     assert!(after.unit.ticks > before.unit.ticks);
+}
+
+/// Answers a gateway's requests on one connection, then sends a picture a second, without parameter sets
+/// and so for nobody to decode.
+async fn without_parameter_sets(listener: tokio::net::TcpListener) {
+    let (mut socket, _) = listener.accept().await.unwrap();
+    // The clock of the test does not wait for the kernel's.
+    socket.set_nodelay(true).unwrap();
+    let (mut decoder, mut buffer) = (Decoder::new(), BytesMut::new());
+    let sdp = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n";
+    let mut plays = false;
+    while !plays {
+        assert_ne!(socket.read_buf(&mut buffer).await.unwrap(), 0);
+        while let Some(Item::Request(asked)) = decoder.decode(&mut buffer).unwrap() {
+            let rest = match asked.method {
+                Method::Describe => format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len()),
+                Method::Setup => {
+                    let transport = asked.headers.get("Transport").unwrap();
+                    format!("Session: 5\r\nTransport: {transport}\r\n\r\n")
+                }
+                _ => "\r\n".to_owned(),
+            };
+            let head = format!("RTSP/1.0 200 OK\r\nCSeq: {}\r\n", asked.cseq().unwrap());
+            socket.write_all((head + &rest).as_bytes()).await.unwrap();
+            plays = asked.method == Method::Play;
+        }
+    }
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    for n in 0_u8.. {
+        second.tick().await;
+        let mut packet = vec![b'$', 0, 0x07, 0xdc, 0x80, 0x80 | 96, 0, n, 0, n, 0, 0, 0, 0, 0, 9];
+        packet.push(if n == 0 { 0x65 } else { 0x41 });
+        packet.resize(4 + 2012, 0x41);
+        if socket.write_all(&packet).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_without_a_picture_to_start_with_is_left_in_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let _camera = tokio::spawn(without_parameter_sets(listener));
+    let settings = segment::Settings { cameras: [("door".to_owned(), address)].into() };
+    let segment = Arc::new(Segment::new(settings).unwrap());
+    let stream = StreamName::parse("door/main").unwrap();
+    let profile = ProfileSettings {
+        stream: stream.clone(),
+        path: "/main".to_owned(),
+        start: StartMode::Always,
+    };
+    let settings = CameraSettings {
+        name: "door".to_owned(),
+        login: None,
+        basic: BasicPolicy::Refuse,
+        profiles: vec![profile],
+    };
+    let (hub, board, metrics) = (Hub::new(), Board::new(), Metrics::new());
+    let began = tokio::time::Instant::now();
+    let _cameras = Cameras::start(vec![settings], &segment, &hub, &board, &metrics).unwrap();
+    let mut board = board.watch();
+    let waits = |health: Option<&Health>| matches!(health, Some(Health::Waiting { .. }));
+    let most = limits::CAMERA_RANDOM_ACCESS * 2;
+    let health = timeout(most, board.wait_for(|all| waits(all.get(&stream)))).await.unwrap();
+    let health = health.unwrap().get(&stream).cloned();
+    let Some(Health::Waiting { reason, .. }) = health else { unreachable!() };
+    assert!(reason.contains("no picture to start with"), "{reason}");
+    let took = began.elapsed();
+    let after = limits::CAMERA_RANDOM_ACCESS;
+    assert!(took >= after && took < after + Duration::from_secs(3), "{took:?}");
 }
 
 #[tokio::test]

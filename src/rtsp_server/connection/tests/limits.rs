@@ -87,7 +87,7 @@ async fn too_many_requests_close() {
     let gateway = Gateway::new();
     let mut client = gateway.client(ROOM);
     let mut last = 200;
-    for _ in 0..=crate::limits::REQUESTS_PER_SECOND {
+    for _ in 0..=REQUESTS_PER_SECOND {
         assert_eq!(last, 200);
         last = client.ask(Method::Options, "*", &[]).await.status;
     }
