@@ -213,7 +213,8 @@ pub const LOGIN: Duration = Duration::from_secs(15);
 pub const UNAUTHENTICATED: usize = 64;
 /// Connections before login of one source; others wait.
 pub const UNAUTHENTICATED_PER_SOURCE: usize = 8;
-/// Accepted connections that wait for one of the places above; beyond it the kernel's backlog holds them.
+/// Accepted connections that wait for one of the places above; one over it, and the source that has most
+/// of them loses its newest.
 pub const WAITING: usize = 1024;
 /// Of these, of one source.
 pub const WAITING_PER_SOURCE: usize = 512;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::source::Source;
 use crate::limits;
@@ -43,7 +43,6 @@ pub struct Waiting {
 #[derive(Debug)]
 struct Shared {
     line: Mutex<Line>,
-    waiting: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +64,7 @@ impl Places {
     /// All places free.
     #[allow(clippy::new_without_default, reason = "made once, by the composition root")]
     pub fn new() -> Self {
-        Self(Arc::new(Shared { line: Mutex::default(), waiting: watch::Sender::new(0) }))
+        Self(Arc::new(Shared { line: Mutex::default() }))
     }
 
     /// Takes a place for a connection from `address`, or a place in the waiting line.
@@ -78,21 +77,17 @@ impl Places {
             line.enter(source);
             return Arrival::Enters(PreAuthPlace { shared: Arc::clone(&self.0), source });
         }
-        if same >= limits::WAITING_PER_SOURCE || line.waiting.len() >= limits::WAITING {
+        if same >= limits::WAITING_PER_SOURCE {
+            return Arrival::Refused;
+        }
+        if line.waiting.len() >= limits::WAITING && line.make_room(same).is_none() {
             return Arrival::Refused;
         }
         let (send, turn) = oneshot::channel();
         let number = line.next_number;
         line.next_number += 1;
         line.waiting.push_back(Waiter { number, source, turn: send });
-        self.0.waiting.send_replace(line.waiting.len());
         Arrival::Waits(Waiting { shared: Arc::clone(&self.0), number, turn })
-    }
-
-    /// Returns when the waiting line has room: until then the kernel's backlog holds newcomers.
-    pub async fn room(&self) {
-        // The sender is in `self`, so it cannot be gone.
-        let _closed = self.0.waiting.subscribe().wait_for(|n| *n < limits::WAITING).await.is_err();
     }
 
     /// Connections inside and waiting.
@@ -119,7 +114,6 @@ impl Drop for Waiting {
             .iter()
             .position(|waiter| waiter.number == self.number)
             .and_then(|at| line.waiting.remove(at));
-        self.shared.waiting.send_replace(line.waiting.len());
         drop(line);
     }
 }
@@ -130,7 +124,6 @@ impl Drop for PreAuthPlace {
             let mut line = self.shared.line();
             line.leave(self.source);
             let next = line.admit_next();
-            self.shared.waiting.send_replace(line.waiting.len());
             next
         };
         if let Some(waiter) = next {
@@ -167,6 +160,21 @@ impl Line {
                 self.inside_of.remove(&source);
             }
         }
+    }
+
+    /// Turns away the newest waiter of the source that has most of them, if those are more than a newcomer's
+    /// source would have: whoever fills the line fills it for himself.
+    fn make_room(&mut self, same: usize) -> Option<Waiter> {
+        let mut counts: HashMap<Source, usize> = HashMap::new();
+        for waiter in &self.waiting {
+            *counts.entry(waiter.source).or_default() += 1;
+        }
+        let (most, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        if count <= same.saturating_add(1) {
+            return None;
+        }
+        let at = self.waiting.iter().rposition(|waiter| waiter.source == most)?;
+        self.waiting.remove(at)
     }
 
     /// The first waiter whose source has a place; it counts as inside from now on.
@@ -250,9 +258,35 @@ mod tests {
         while line.len() < limits::WAITING {
             line.push(wait(&places, [10; 4]));
         }
-        assert!(places.room().now_or_never().is_none());
-        assert!(matches!(places.arrive([11; 4].into()), Arrival::Refused));
-        line.pop();
-        assert!(places.room().now_or_never().is_some());
+        let _other = wait(&places, [11; 4]);
+        assert_eq!(places.count(), (64, limits::WAITING), "one of the many left for it");
+        let is_turned_away = |waiting: &mut Waiting| {
+            matches!(waiting.turn.try_recv(), Err(oneshot::error::TryRecvError::Closed))
+        };
+        assert_eq!(line.iter_mut().map(is_turned_away).filter(|away| *away).count(), 1);
+        drop(line);
+        let _line: Vec<_> = (1..limits::WAITING)
+            .map(|n| [77, 0, u8::try_from(n >> 8).unwrap(), u8::try_from(n & 255).unwrap()])
+            .map(|address| wait(&places, address))
+            .collect();
+        assert_eq!(places.count(), (64, limits::WAITING));
+        let arrival = places.arrive([12; 4].into());
+        assert!(matches!(arrival, Arrival::Refused), "nobody has more than it would have");
+    }
+
+    #[test]
+    fn whoever_fills_the_line_keeps_nobody_else_out() {
+        let places = Places::new();
+        let fill = |address: [u8; 4]| -> Vec<Arrival> {
+            let most = limits::UNAUTHENTICATED_PER_SOURCE + limits::WAITING_PER_SOURCE;
+            (0..most).map(|_| places.arrive(address.into())).collect()
+        };
+        let _two_sources = (fill([1; 4]), fill([2; 4]));
+        assert_eq!(places.count(), (16, limits::WAITING));
+        let mut others: Vec<_> = (0..8).map(|_| places.arrive([3; 4].into())).collect();
+        assert!(others.iter().all(|other| matches!(other, Arrival::Enters(_))));
+        others.push(places.arrive([3; 4].into()));
+        assert!(matches!(others.last(), Some(Arrival::Waits(_))), "and it may wait as well");
+        assert_eq!(places.count(), (24, limits::WAITING));
     }
 }

@@ -162,7 +162,6 @@ impl Listener {
     async fn next(&self, pause: &mut Pause) -> Arrived {
         loop {
             sleep_until(pause.until).await;
-            self.gate.places.room().await;
             let counted = Arc::clone(&self.gate.connections).acquire_owned().await;
             match (self.socket.accept().await, counted) {
                 (Ok((tcp, peer)), Ok(counted)) => {
