@@ -123,8 +123,7 @@ impl Drop for PreAuthPlace {
         let next = {
             let mut line = self.shared.line();
             line.leave(self.source);
-            let next = line.admit_next();
-            next
+            line.admit_next()
         };
         if let Some(waiter) = next {
             let place = Self { shared: Arc::clone(&self.shared), source: waiter.source };
