@@ -229,6 +229,8 @@ pub const UNSENT_BYTES: u32 = 128 * 1024;
 pub const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// Longest such pause.
 pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Least time between two log lines on connections of one listener that cannot be accepted.
+pub const ACCEPT_NEWS: Duration = Duration::from_secs(60);
 /// No byte of a write taken by a client.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
 /// Best effort goodbye to a client (a TLS `close_notify`).

@@ -376,13 +376,12 @@ async fn without_parameter_sets(listener: tokio::net::TcpListener) {
     while !plays {
         assert_ne!(socket.read_buf(&mut buffer).await.unwrap(), 0);
         while let Some(Item::Request(asked)) = decoder.decode(&mut buffer).unwrap() {
-            let rest = match asked.method {
-                Method::Describe => format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len()),
-                Method::Setup => {
-                    let transport = asked.headers.get("Transport").unwrap();
-                    format!("Session: 5\r\nTransport: {transport}\r\n\r\n")
-                }
-                _ => "\r\n".to_owned(),
+            let rest = if asked.method == Method::Describe {
+                format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len())
+            } else if let Some(transport) = asked.headers.get("Transport") {
+                format!("Session: 5\r\nTransport: {transport}\r\n\r\n")
+            } else {
+                "\r\n".to_owned()
             };
             let head = format!("RTSP/1.0 200 OK\r\nCSeq: {}\r\n", asked.cseq().unwrap());
             socket.write_all((head + &rest).as_bytes()).await.unwrap();

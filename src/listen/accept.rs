@@ -165,7 +165,7 @@ impl Listener {
             let counted = Arc::clone(&self.gate.connections).acquire_owned().await;
             match (self.socket.accept().await, counted) {
                 (Ok((tcp, peer)), Ok(counted)) => {
-                    *pause = Pause::default();
+                    pause.over();
                     let arrival = self.gate.places.arrive(peer.ip());
                     return Arrived { tcp, peer, arrival, _counted: counted };
                 }
@@ -259,26 +259,39 @@ struct Arrived {
 pub(super) struct Pause {
     pub(super) until: Instant,
     length: Duration,
+    /// When a run of failures was last logged.
+    told: Option<Instant>,
 }
 
 impl Default for Pause {
     fn default() -> Self {
-        Self { until: Instant::now(), length: Duration::ZERO }
+        Self { until: Instant::now(), length: Duration::ZERO, told: None }
     }
 }
 
 impl Pause {
-    /// After a failure. Returns whether a run of failures begins: the one that is logged.
+    /// After a success.
+    pub(super) fn over(&mut self) {
+        *self = Self { told: self.told, ..Self::default() };
+    }
+
+    /// After a failure. Returns whether it is logged: where a run of failures begins, once in a while. With
+    /// few descriptors left, clients make runs as short as they like.
     pub(super) fn after(&mut self, error: &io::Error) -> bool {
         // These concern one connection that is gone already.
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
         {
             return false;
         }
-        let first = self.length.is_zero();
+        let now = Instant::now();
+        let is_quiet = self.told.is_none_or(|told| now - told >= limits::ACCEPT_NEWS);
+        let is_news = self.length.is_zero() && is_quiet;
+        if is_news {
+            self.told = Some(now);
+        }
         self.length = (self.length * 2).clamp(limits::ACCEPT_PAUSE_MIN, limits::ACCEPT_PAUSE_MAX);
-        self.until = Instant::now() + self.length;
-        first
+        self.until = now + self.length;
+        is_news
     }
 }
 

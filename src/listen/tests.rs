@@ -270,6 +270,14 @@ async fn accept_pauses_when_descriptors_run_out_and_not_for_a_lost_connection() 
         pauses.push((pause.until - Instant::now()).as_millis());
     }
     assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    // Successes between the failures do not make more lines of them.
+    pause.over();
+    assert!(pause.until <= Instant::now());
+    tokio::time::advance(limits::ACCEPT_NEWS - Duration::from_millis(1)).await;
+    assert!(!pause.after(&full));
+    pause.over();
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(pause.after(&full));
 }
 
 /// Counts the writes that reach the socket.
