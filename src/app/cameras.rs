@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
-use crate::camera::{CameraSettings, Cameras, Login};
+use crate::camera::{CameraSettings, Cameras, DigestBook, Login};
 use crate::control::Board;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -18,6 +18,7 @@ pub(super) struct Pulls {
     hub: Arc<Hub>,
     board: Board,
     metrics: Arc<Metrics>,
+    book: DigestBook,
     running: BTreeMap<String, Running>,
 }
 
@@ -29,8 +30,13 @@ struct Running {
 }
 
 impl Pulls {
-    pub(super) fn new(hub: Arc<Hub>, board: Board, metrics: Arc<Metrics>) -> Self {
-        Self { hub, board, metrics, running: BTreeMap::new() }
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        board: Board,
+        metrics: Arc<Metrics>,
+        book: DigestBook,
+    ) -> Self {
+        Self { hub, board, metrics, book, running: BTreeMap::new() }
     }
 
     /// Makes what runs equal to `cameras`. A camera that cannot be started is said and left out.
@@ -83,8 +89,14 @@ impl Pulls {
         settings: CameraSettings,
         address: SocketAddr,
     ) {
-        match Cameras::start(vec![settings.clone()], segment, &self.hub, &self.board, &self.metrics)
-        {
+        match Cameras::start(
+            vec![settings.clone()],
+            segment,
+            &self.hub,
+            &self.board,
+            &self.metrics,
+            &self.book,
+        ) {
             Ok(cameras) => drop(self.running.insert(name, Running { settings, address, cameras })),
             Err(error) => tracing::error!(camera = name, %error, "the camera cannot be started"),
         }

@@ -2,6 +2,7 @@
 
 mod cameras;
 mod certificate;
+mod digest_seen;
 mod process;
 
 use std::net::SocketAddr;
@@ -76,9 +77,11 @@ impl Gateway {
         let certificates = Certificates::new(&settings);
         let tls = watch::Sender::new(certificates.load()?);
         let certificates = watch::Sender::new(certificates);
+        let digest_seen = settings.state_dir.join("digest-seen");
+        let book = digest_seen::open(&digest_seen);
         let (ready, is_ready) = watch::channel(false);
         let mut gateway = Self {
-            pulls: Pulls::new(Arc::clone(&hub), board.clone(), Arc::clone(&metrics)),
+            pulls: Pulls::new(Arc::clone(&hub), board.clone(), Arc::clone(&metrics), book.clone()),
             authenticator,
             metrics,
             board,
@@ -89,6 +92,7 @@ impl Gateway {
             admin: None,
             listeners: JoinSet::new(),
         };
+        gateway.listeners.spawn(digest_seen::keep(book, digest_seen));
         gateway.listen(&settings, &hub).await?;
         gateway.serve_admin(settings.admin, is_ready).await?;
         gateway

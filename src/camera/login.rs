@@ -3,19 +3,20 @@
 //! Cameras lock accounts after a handful of wrong passwords. So until a login was accepted, and after one
 //! was refused, only one profile tries at a time, and the others learn from it.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::airlock::LoginMemory;
 use super::backoff::{BackOff, Ladder};
+use super::digest_book::DigestBook;
 
 /// What the profiles of one camera share.
 #[derive(Debug)]
 pub(super) struct CameraLogin {
     gate: tokio::sync::Mutex<Gate>,
-    memory: Mutex<LoginMemory>,
+    camera: String,
+    book: DigestBook,
 }
 
 #[derive(Debug)]
@@ -36,9 +37,9 @@ enum Standing {
 pub(super) struct Pass<'a>(Option<tokio::sync::MutexGuard<'a, Gate>>);
 
 impl CameraLogin {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(camera: &str, book: &DigestBook) -> Self {
         let gate = Gate { standing: Standing::Untried, back_off: BackOff::default() };
-        Self { gate: tokio::sync::Mutex::new(gate), memory: Mutex::default() }
+        Self { gate: tokio::sync::Mutex::new(gate), camera: camera.to_owned(), book: book.clone() }
     }
 
     /// Waits until the login may be tried. `on_pause` hears of each pause before it begins.
@@ -89,17 +90,12 @@ impl CameraLogin {
 
     /// What is known from all sessions so far.
     pub(super) fn memory(&self) -> LoginMemory {
-        *self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.memory(&self.camera)
     }
 
-    /// Adds what a session learnt. Nothing is ever forgotten while the gateway runs.
+    /// Adds what a session learnt.
     pub(super) fn remember(&self, learnt: LoginMemory) {
-        match learnt {
-            LoginMemory::Nothing => {}
-            LoginMemory::DigestSeen => {
-                *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = learnt;
-            }
-        }
+        self.book.remember(&self.camera, learnt);
     }
 }
 
@@ -110,9 +106,13 @@ mod tests {
 
     use super::*;
 
+    fn book() -> DigestBook {
+        DigestBook::new(Default::default())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn profiles_of_a_camera_do_not_multiply_refused_logins() {
-        let login = Arc::new(CameraLogin::new());
+        let login = Arc::new(CameraLogin::new("door", &book()));
         let tries = Arc::new(AtomicUsize::new(0));
         let mut profiles = tokio::task::JoinSet::new();
         for _ in 0..8 {
@@ -137,7 +137,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_accepted_login_opens_the_gate_and_two_late_refusals_are_one() {
-        let login = CameraLogin::new();
+        let login = CameraLogin::new("door", &book());
         let first = login.enter(|_| ()).await;
         login.accepted(first);
         let (a, b) = (login.enter(|_| ()).await, login.enter(|_| ()).await);
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn digest_once_seen_is_never_forgotten() {
-        let login = CameraLogin::new();
+        let login = CameraLogin::new("door", &book());
         login.remember(LoginMemory::DigestSeen);
         login.remember(LoginMemory::Nothing);
         assert_eq!(login.memory(), LoginMemory::DigestSeen);

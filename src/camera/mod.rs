@@ -4,6 +4,7 @@
 
 pub mod airlock;
 mod backoff;
+mod digest_book;
 mod intake;
 mod login;
 mod pull;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use airlock::{BasicPolicy, Login};
+pub use digest_book::DigestBook;
 
 use crate::control::Board;
 use crate::hub::{CannotDeclare, Hub};
@@ -73,8 +75,10 @@ impl Cameras {
         hub: &Hub,
         board: &Board,
         metrics: &Arc<Metrics>,
+        book: &DigestBook,
     ) -> Result<Self, CannotStart> {
-        let supervisors = supervisor::Supervisors::start(cameras, segment, hub, board, metrics)?;
+        let supervisors =
+            supervisor::Supervisors::start(cameras, segment, hub, board, metrics, book)?;
         Ok(Self { supervisors })
     }
 

@@ -22,6 +22,7 @@ use crate::segment::{CameraAddr, Segment};
 
 use super::airlock::{EndReason, Fault, LoginMemory, Request};
 use super::backoff::{BackOff, Ladder};
+use super::digest_book::DigestBook;
 use super::intake::Carry;
 use super::login::CameraLogin;
 use super::pull::{Ended, Ending, Source, Unwanted};
@@ -70,6 +71,7 @@ impl Supervisors {
         hub: &Hub,
         board: &Board,
         metrics: &Arc<Metrics>,
+        book: &DigestBook,
     ) -> Result<Self, CannotStart> {
         if cameras.len() > limits::CAMERAS {
             return Err(CannotStart::TooMany);
@@ -83,7 +85,7 @@ impl Supervisors {
             if camera.profiles.len() > limits::PROFILES {
                 return Err(CannotStart::TooMany);
             }
-            let login = Arc::new(CameraLogin::new());
+            let login = Arc::new(CameraLogin::new(&camera.name, book));
             for profile in &camera.profiles {
                 let stream = profile.stream.clone();
                 let request = request(&camera, profile, address)?;

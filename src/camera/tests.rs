@@ -85,7 +85,15 @@ impl World {
             profiles: wanted.profiles.iter().map(profile).collect(),
         };
         let segment = Arc::new(segment.unwrap());
-        let cameras = Cameras::start(vec![settings], &segment, &hub, &board, &metrics).unwrap();
+        let cameras = Cameras::start(
+            vec![settings],
+            &segment,
+            &hub,
+            &board,
+            &metrics,
+            &DigestBook::new(Default::default()),
+        )
+        .unwrap();
         Self { simulator, hub, board, metrics, cameras }
     }
 
@@ -421,7 +429,15 @@ async fn a_camera_without_a_picture_to_start_with_is_left_in_time() {
     };
     let (hub, board, metrics) = (Hub::new(), Board::new(), Metrics::new());
     let began = tokio::time::Instant::now();
-    let _cameras = Cameras::start(vec![settings], &segment, &hub, &board, &metrics).unwrap();
+    let _cameras = Cameras::start(
+        vec![settings],
+        &segment,
+        &hub,
+        &board,
+        &metrics,
+        &DigestBook::new(Default::default()),
+    )
+    .unwrap();
     let mut board = board.watch();
     let waits = |health: Option<&Health>| matches!(health, Some(Health::Waiting { .. }));
     let most = limits::CAMERA_RANDOM_ACCESS * 2;
@@ -450,7 +466,15 @@ async fn one_camera_too_many_is_refused() {
     let segment = Arc::new(Segment::new(segment::Settings { cameras: all.collect() }).unwrap());
     let start = |n| {
         let metrics = Metrics::new();
-        Cameras::start(cameras(n), &segment, &Hub::new(), &Board::new(), &metrics).err()
+        Cameras::start(
+            cameras(n),
+            &segment,
+            &Hub::new(),
+            &Board::new(),
+            &metrics,
+            &DigestBook::new(Default::default()),
+        )
+        .err()
     };
     assert_eq!(start(limits::CAMERAS), None);
     assert_eq!(start(limits::CAMERAS + 1), Some(CannotStart::TooMany));
@@ -475,7 +499,15 @@ async fn settings_that_do_not_fit_are_refused() {
         };
         let metrics = Metrics::new();
         let segment = Arc::new(segment.unwrap());
-        Cameras::start(vec![camera], &segment, &Hub::new(), &Board::new(), &metrics).err()
+        Cameras::start(
+            vec![camera],
+            &segment,
+            &Hub::new(),
+            &Board::new(),
+            &metrics,
+            &DigestBook::new(Default::default()),
+        )
+        .err()
     };
     let name = |text| StreamName::parse(text).unwrap();
     assert_eq!(start("door", "door/main", "/a?b=c"), None);

@@ -132,6 +132,24 @@ def test_basic_is_never_sent_unless_allowed(work, guard):
             assert "Basic" in gateway.health("cam/main")["reason"]
 
 
+def test_basic_is_never_sent_where_digest_was_seen(work, guard):
+    """Not even after a restart, and not even where the configuration allows Basic."""
+    port = peers.free_port()
+    login = ("admin", "planted-camera-password")
+    config = guard + peers.camera_toml("cam", port, {"main": ("/h264", "always")}, *login, basic=True)
+    with peers.Camera(work, "digest", port=port):
+        with peers.Gateway(work, config, "downgrade") as gateway:
+            gateway.wait_health("cam/main", "playing")
+            deadline = time.monotonic() + 5
+            while not (gateway.state / "digest-seen").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    with peers.Camera(work, "basic", port=port):
+        with peers.Gateway(work, config, "downgrade") as gateway:
+            gateway.wait_health("cam/main", "waiting")
+            assert "offered Digest before" in gateway.health("cam/main")["reason"]
+
+
 def test_two_hundred_clients_of_one_address(gateway):
     """One of them has a wrong password; it harms nobody."""
     url = gateway.url("none/h264")
