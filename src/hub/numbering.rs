@@ -88,6 +88,7 @@ impl Numbering {
             index,
             first_seq,
             packets: plan.packets,
+            octets: plan.octets,
             rtp_time,
             ssrc: self.origin.ssrc,
             payload_type: rtp::payload_type(track.id, &track.codec, track.clock_rate),

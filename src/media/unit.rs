@@ -50,6 +50,8 @@ pub struct Published {
     pub first_seq: u16,
     /// Number of its RTP packets.
     pub packets: u32,
+    /// Payload octets of its packets (for sender reports).
+    pub octets: u32,
     /// RTP timestamp of its packets.
     pub rtp_time: u32,
     /// Synchronisation source of its track; belongs to the stream, not to a pull or a reader.

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::limits;
 use crate::media::{AccessUnit, Codec, Published, TrackId};
 
-pub use report::sender_report;
+pub use report::{ReportPoint, sender_report};
 
 /// RTP header without contributing sources and extension (RFC 3550 5.1).
 const HEADER_BYTES: usize = 12;

@@ -1,6 +1,6 @@
 //! Sender reports (RFC 3550 6.4.1) with a source description (6.5).
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -14,20 +14,64 @@ const CNAME: u8 = 1;
 /// The item's length is one byte.
 const CNAME_BYTES: usize = 255;
 
+/// What a sender report says of a track: which RTP timestamp is which moment, and what was sent till then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportPoint {
+    ssrc: u32,
+    wallclock: SystemTime,
+    rtp_time: u32,
+    clock_rate: u32,
+    packets: u32,
+    octets: u32,
+}
+
+impl ReportPoint {
+    /// The moment of `published`, with what was sent before it.
+    pub fn before(published: &Published) -> Self {
+        Self {
+            ssrc: published.ssrc,
+            wallclock: published.unit.wallclock,
+            rtp_time: published.rtp_time,
+            clock_rate: published.unit.track.clock_rate,
+            packets: published.packets_before,
+            octets: published.octets_before,
+        }
+    }
+
+    /// The moment of `published`, with what was sent up to its last packet.
+    pub fn after(published: &Published) -> Self {
+        let before = Self::before(published);
+        Self {
+            packets: before.packets.wrapping_add(published.packets),
+            octets: before.octets.wrapping_add(published.octets),
+            ..before
+        }
+    }
+
+    /// The same track `time` later, with nothing sent since.
+    #[must_use]
+    pub fn later(self, time: Duration) -> Self {
+        let ticks = time.as_nanos() * u128::from(self.clock_rate) / 1_000_000_000;
+        // RTP timestamps count modulo 2^32.
+        let low = u32::try_from(ticks & u128::from(u32::MAX)).unwrap_or_default();
+        let wallclock = self.wallclock.checked_add(time).unwrap_or(self.wallclock);
+        Self { wallclock, rtp_time: self.rtp_time.wrapping_add(low), ..self }
+    }
+}
+
 /// A sender report with an SDES CNAME (RFC 3550 6.4.1, 6.5.1), framed for interleaved `channel`, which
-/// is the track's RTCP channel. Says what was sent before `published`, and that its timestamp is its
-/// wallclock. A `cname` over 255 bytes is cut.
-pub fn sender_report(published: &Published, channel: u8, cname: &str) -> Bytes {
+/// is the track's RTCP channel. A `cname` over 255 bytes is cut.
+pub fn sender_report(point: &ReportPoint, channel: u8, cname: &str) -> Bytes {
     let cut = (0..=CNAME_BYTES.min(cname.len())).rev().find(|end| cname.is_char_boundary(*end));
     let cname = cname.get(..cut.unwrap_or(0)).unwrap_or_default();
     let mut report = Vec::with_capacity(28 + 12 + cname.len() + 4);
     report.extend_from_slice(&[0x80, SENDER_REPORT, 0, 6]);
-    report.extend_from_slice(&published.ssrc.to_be_bytes());
-    report.extend_from_slice(&ntp(published.unit.wallclock).to_be_bytes());
-    report.extend_from_slice(&published.rtp_time.to_be_bytes());
-    report.extend_from_slice(&published.packets_before.to_be_bytes());
-    report.extend_from_slice(&published.octets_before.to_be_bytes());
-    source_description(published.ssrc, cname, &mut report);
+    report.extend_from_slice(&point.ssrc.to_be_bytes());
+    report.extend_from_slice(&ntp(point.wallclock).to_be_bytes());
+    report.extend_from_slice(&point.rtp_time.to_be_bytes());
+    report.extend_from_slice(&point.packets.to_be_bytes());
+    report.extend_from_slice(&point.octets.to_be_bytes());
+    source_description(point.ssrc, cname, &mut report);
     let length = u16::try_from(report.len()).unwrap_or(u16::MAX);
     let [high, low] = length.to_be_bytes();
     [&[b'$', channel, high, low], report.as_slice()].concat().into()
@@ -56,9 +100,26 @@ fn ntp(at: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_later_point_keeps_clock_and_timestamp_together() {
+        let point = ReportPoint {
+            ssrc: 1,
+            wallclock: UNIX_EPOCH,
+            rtp_time: u32::MAX - 89_999,
+            clock_rate: 90_000,
+            packets: 5,
+            octets: 6,
+        };
+        let later = point.later(Duration::from_millis(1500));
+        assert_eq!(later.rtp_time, 45_000);
+        assert_eq!(later.wallclock, UNIX_EPOCH + Duration::from_millis(1500));
+        assert_eq!((later.packets, later.octets), (5, 6));
+        // Once around the 32 bits, and a second more.
+        let around = point.later(Duration::from_nanos((1 << 32) * 1_000_000_000 / 90_000));
+        assert!(around.rtp_time.wrapping_sub(point.rtp_time).wrapping_add(1) <= 1);
+    }
 
     #[test]
     fn ntp_counts_from_1900() {

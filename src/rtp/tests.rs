@@ -93,6 +93,7 @@ fn published(unit: AccessUnit, first_seq: u16, rtp_time: u32) -> Published {
         index: 0,
         first_seq,
         packets: plan(&unit).map_or(0, |plan| plan.packets),
+        octets: plan(&unit).map_or(0, |plan| plan.octets),
         rtp_time,
         ssrc: 0x0123_4567,
         packets_before: 7,
@@ -271,13 +272,13 @@ fn a_sender_report_reads_as_rfc_3550_says() {
     let mut unit = unit(h264(), false, picture(&h264(), false, &[5]));
     unit.wallclock = UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
     let published = published(unit, 0, 0xaabb_ccdd);
-    let report = sender_report(&published, 1, "gw");
+    let report = sender_report(&ReportPoint::before(&published), 1, "gw");
     let expected = "2401002c\
         80c80006 01234567 e8fe6f80 80000000 aabbccdd 00000007 00001267\
         81ca0003 01234567 01026777 00000000";
     assert_eq!(report, hex(&expected.replace(' ', "")));
     for length in 0..300 {
-        let report = sender_report(&published, 1, &"é".repeat(length));
+        let report = sender_report(&ReportPoint::before(&published), 1, &"é".repeat(length));
         assert_eq!(report.len() % 4, 0);
         assert_eq!(usize::from(u16::from_be_bytes([report[2], report[3]])), report.len() - 4);
         let words = usize::from(u16::from_be_bytes([report[34], report[35]]));

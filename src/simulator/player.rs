@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::limits;
 use crate::media::{Published, SharedForm, Track};
-use crate::rtp;
+use crate::rtp::{self, ReportPoint};
 
 use super::source::{Feed, Unit};
 
@@ -111,6 +111,7 @@ impl Player {
             index: self.index,
             first_seq: outgoing.seq,
             packets: plan.packets,
+            octets: plan.octets,
             rtp_time: outgoing.rtp_time(ticks),
             ssrc: outgoing.ssrc,
             payload_type: rtp::payload_type(track.id, &track.codec, track.clock_rate),
@@ -122,7 +123,11 @@ impl Player {
         let mut bytes = BytesMut::new();
         if due >= outgoing.report {
             outgoing.report = due + limits::SENDER_REPORT;
-            let report = rtp::sender_report(&published, outgoing.channels.1, "simulator");
+            let report = rtp::sender_report(
+                &ReportPoint::before(&published),
+                outgoing.channels.1,
+                "simulator",
+            );
             bytes.extend_from_slice(&report);
         }
         let form = rtp::interleaved(&published);

@@ -510,6 +510,7 @@ fn build_anew(unit: &AccessUnit, first_seq: u16) -> Bytes {
         index: 0,
         first_seq,
         packets: 0,
+        octets: 0,
         rtp_time: 0,
         ssrc: 0,
         payload_type: 0,

@@ -29,7 +29,9 @@ impl<S> Connection<S> {
         let machine = self.machine.deadline().map(Instant::from_std);
         let described =
             self.described.as_ref().map(|described| described.since + limits::DESCRIBED_KEPT);
-        [stage, request, stall, machine, described].into_iter().flatten().min()
+        // A report waits for its turn behind what is being written.
+        let report = self.readers.report_deadline().filter(|_| self.outbox.is_idle());
+        [stage, request, stall, machine, described, report].into_iter().flatten().min()
     }
 
     pub(super) fn on_timer(&mut self) -> Result<(), End> {
@@ -57,6 +59,11 @@ impl<S> Connection<S> {
         }
         if self.described.as_ref().is_some_and(|d| has_passed(d.since, limits::DESCRIBED_KEPT)) {
             self.described = None;
+        }
+        if self.outbox.is_idle() {
+            for report in self.readers.overdue_reports(now) {
+                self.outbox.push(report);
+            }
         }
         for id in self.machine.expire(now.into_std()).map_err(End::Rules)? {
             self.readers.end(id);

@@ -15,11 +15,11 @@ use crate::hub::{Interrupt, Subscription};
 use crate::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
 use crate::media::{Published, TrackId};
 use crate::metrics::{RtspReader, RtspSession};
-use crate::rtp;
+use crate::rtp::{self, ReportPoint};
 use crate::rtsp_server::machine::{Channels, SessionId};
 
-/// A report goes before the first unit that comes this long after the last one: with a unit a second,
-/// reports are never further apart than [`SENDER_REPORT`].
+/// A report goes before the first unit that comes this long after the last one. Where none comes, it goes
+/// alone after [`SENDER_REPORT`].
 const REPORT_AFTER: Duration = SENDER_REPORT.saturating_sub(Duration::from_secs(1));
 
 /// One place for each session that a connection may have.
@@ -44,9 +44,20 @@ enum Pace {
 #[derive(Debug)]
 struct Playing {
     channels: Vec<Channels>,
-    /// When each track was last reported.
-    reported: Vec<(TrackId, Instant)>,
+    /// The tracks that were reported, each once at least.
+    reported: Vec<Reported>,
     meter: RtspReader,
+}
+
+/// A track's last report, and what the next one would say.
+#[derive(Debug)]
+struct Reported {
+    track: TrackId,
+    at: Instant,
+    /// After the last unit.
+    point: ReportPoint,
+    /// When that unit came.
+    received: Instant,
 }
 
 /// What the connection can take.
@@ -118,8 +129,37 @@ impl Readers {
         }
     }
 
+    /// When a report is due, whether a unit comes or not.
+    pub(super) fn report_deadline(&self) -> Option<Instant> {
+        let playing = self.0.iter().flatten().filter_map(Live::playing);
+        playing
+            .flat_map(|playing| &playing.reported)
+            .map(|reported| reported.at + SENDER_REPORT)
+            .min()
+    }
+
+    /// The reports that are due now.
+    pub(super) fn overdue_reports(&mut self, now: Instant) -> Vec<Bytes> {
+        let mut reports = Vec::new();
+        for live in self.0.iter_mut().flatten() {
+            if let Pace::Playing(playing) = &mut live.pace {
+                reports.extend(playing.overdue(live.subscription.permit().stream().as_str(), now));
+            }
+        }
+        reports
+    }
+
     fn find(&mut self, id: SessionId) -> Option<&mut Live> {
         self.0.iter_mut().flatten().find(|live| live.id == id)
+    }
+}
+
+impl Live {
+    fn playing(&self) -> Option<&Playing> {
+        match &self.pace {
+            Pace::Playing(playing) => Some(playing),
+            Pace::Paused => None,
+        }
     }
 }
 
@@ -141,24 +181,42 @@ impl Playing {
         let is_usual = track.0.checked_mul(2) == Some(channels.rtp);
         let unit = if is_usual { form } else { rtp::on_channel(&form, channels.rtp) };
         let report = self
-            .is_report_due(track, now)
-            .then(|| rtp::sender_report(published, channels.rtcp, cname));
+            .is_report_due(published, now)
+            .then(|| rtp::sender_report(&ReportPoint::before(published), channels.rtcp, cname));
         self.meter.sent(unit.len());
         Some(Chunks { report, unit })
     }
 
-    fn is_report_due(&mut self, track: TrackId, now: Instant) -> bool {
-        match self.reported.iter_mut().find(|(reported, _)| *reported == track) {
-            Some((_, at)) if now.saturating_duration_since(*at) < REPORT_AFTER => false,
-            Some((_, at)) => {
-                *at = now;
-                true
+    fn is_report_due(&mut self, published: &Published, now: Instant) -> bool {
+        let track = published.unit.track.id;
+        let (point, received) =
+            (ReportPoint::after(published), Instant::from_std(published.unit.received));
+        match self.reported.iter_mut().find(|reported| reported.track == track) {
+            Some(reported) => {
+                let is_due = now.saturating_duration_since(reported.at) >= REPORT_AFTER;
+                let at = if is_due { now } else { reported.at };
+                *reported = Reported { track, at, point, received };
+                is_due
             }
             None => {
-                self.reported.push((track, now));
+                self.reported.push(Reported { track, at: now, point, received });
                 true
             }
         }
+    }
+
+    /// Reports of the tracks that had no unit to go before in time: slow ones, or a camera that is away.
+    fn overdue(&mut self, cname: &str, now: Instant) -> Vec<Bytes> {
+        let mut reports = Vec::new();
+        for reported in &mut self.reported {
+            let channels = self.channels.iter().find(|channels| channels.track == reported.track);
+            if let Some(channels) = channels.filter(|_| now >= reported.at + SENDER_REPORT) {
+                let point = reported.point.later(now.saturating_duration_since(reported.received));
+                reports.push(rtp::sender_report(&point, channels.rtcp, cname));
+                reported.at = now;
+            }
+        }
+        reports
     }
 }
 

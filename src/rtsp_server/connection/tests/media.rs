@@ -82,6 +82,33 @@ async fn reports_are_never_further_apart_than_they_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reports_go_on_while_no_unit_comes() {
+    let gateway = Gateway::new();
+    let mut client = gateway.client(ROOM);
+    let session = client.set_up(&[(0, "")]).await;
+    client.play(&session).await;
+    gateway.picture(0, true, 100);
+    let first = client.frame().await;
+    assert!(first.is_report());
+    let moment = |report: &Frame| {
+        let word = |at: usize| u32::from_be_bytes(report.packet[at..at + 4].try_into().unwrap());
+        (word(8), word(16), word(20))
+    };
+    while client.frame().await.packet[1] & 0x80 == 0 {}
+    let sent = Instant::now();
+    for n in 1..4_u32 {
+        let report = client.frame().await;
+        assert!(report.is_report() && report.channel == 1);
+        assert_eq!(sent.elapsed().as_secs(), SENDER_REPORT.as_secs() * u64::from(n));
+        let ((seconds, time, _), (later_seconds, later_time, packets)) =
+            (moment(&first), moment(&report));
+        assert_eq!(later_seconds - seconds, 5 * n, "UTC goes on");
+        assert_eq!(later_time.wrapping_sub(time), 5 * n * 90_000, "and RTP time with it");
+        assert!(packets > 0, "what was sent is counted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn pause_stops_at_once_and_play_says_where_it_goes_on() {
     let gateway = Gateway::new();
     let mut client = gateway.client(ROOM);
