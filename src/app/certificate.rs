@@ -41,8 +41,16 @@ impl Certificates {
         }
     }
 
-    /// Makes or renews what is ours, reads the files, makes the configuration.
-    pub(super) fn load(&self) -> Result<Arc<ServerConfig>, StartError> {
+    /// Makes or renews what is ours, reads the files, makes the configuration; off the runtime's threads.
+    pub(super) async fn load(&self) -> Result<Arc<ServerConfig>, StartError> {
+        let this = self.clone();
+        match tokio::task::spawn_blocking(move || this.load_now()).await {
+            Ok(loaded) => loaded,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    fn load_now(&self) -> Result<Arc<ServerConfig>, StartError> {
         let (chain, key) = match &self.tls.certificate {
             CertificateSource::Own => {
                 let files = pki::ensure(&self.state_dir, &self.names, SystemTime::now())?;
@@ -67,8 +75,8 @@ pub(super) async fn renew(
 ) {
     loop {
         tokio::time::sleep(DAY).await;
-        let loaded = certificates.borrow().load();
-        match loaded {
+        let current = certificates.borrow().clone();
+        match current.load().await {
             Ok(new) => drop(config.send_replace(new)),
             Err(error) => {
                 tracing::error!(%error, "the certificate was not renewed; the old one stays in force");

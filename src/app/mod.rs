@@ -75,7 +75,7 @@ impl Gateway {
         let authenticator =
             Arc::new(Authenticator::new(settings.auth.clone(), Arc::clone(&metrics)));
         let certificates = Certificates::new(&settings);
-        let tls = watch::Sender::new(certificates.load()?);
+        let tls = watch::Sender::new(certificates.load().await?);
         let certificates = watch::Sender::new(certificates);
         let digest_seen = settings.state_dir.join("digest-seen");
         let book = digest_seen::open(&digest_seen);
@@ -109,7 +109,7 @@ impl Gateway {
     pub async fn reload(&mut self, settings: Settings) {
         self.authenticator.replace(settings.auth.clone());
         let certificates = Certificates::new(&settings);
-        match certificates.load() {
+        match certificates.load().await {
             Ok(config) => {
                 self.tls.send_replace(config);
                 self.certificates.send_replace(certificates);
