@@ -155,6 +155,10 @@ pub const BACK_OFF_LOGIN_MIN: Duration = Duration::from_secs(30);
 pub const BACK_OFF_LOGIN_MAX: Duration = Duration::from_secs(600);
 /// A session that played this long ends the memory of the failures before it.
 pub const BACK_OFF_HEALTHY: Duration = Duration::from_secs(30);
+/// Ends of one stream's sessions that are told in the log within [`CAMERA_NEWS_TIME`]; each may take two lines.
+pub const CAMERA_NEWS: usize = 4;
+/// See [`CAMERA_NEWS`].
+pub const CAMERA_NEWS_TIME: Duration = Duration::from_secs(60);
 /// Cameras of one gateway.
 pub const CAMERAS: usize = 512;
 /// Profiles of one camera.

@@ -79,6 +79,7 @@ const SANS_IO: &[&str] = &[
     "camera/airlock/rewrite",
     "camera/retime",
     "camera/backoff.rs",
+    "camera/news.rs",
     "rtsp_server/machine",
     "auth/penalty.rs",
 ];

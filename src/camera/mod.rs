@@ -7,6 +7,7 @@ mod backoff;
 mod digest_book;
 mod intake;
 mod login;
+mod news;
 mod pull;
 mod retime;
 mod supervisor;

@@ -25,6 +25,7 @@ use super::backoff::{BackOff, Ladder};
 use super::digest_book::DigestBook;
 use super::intake::Carry;
 use super::login::CameraLogin;
+use super::news::News;
 use super::pull::{Ended, Ending, Source, Unwanted};
 use super::{CameraSettings, CannotStart, ProfileSettings, StartMode};
 
@@ -53,6 +54,7 @@ struct Supervisor {
     status: Status,
     stop: watch::Receiver<Stop>,
     back_off: BackOff,
+    news: News,
     carry: Carry,
 }
 
@@ -107,6 +109,7 @@ impl Supervisors {
                     status: Status { stream, board: board.clone(), metrics: Arc::clone(metrics) },
                     stop: stop.subscribe(),
                     back_off: BackOff::default(),
+                    news: News::default(),
                     carry: Carry::default(),
                 });
             }
@@ -164,19 +167,25 @@ impl Supervisor {
         });
         let Ended { ending, played, intruders, memory: _ } = ended;
         self.source.all_metrics.camera.ended(self.source.stream.as_str(), ending.label());
-        record(&self.source.stream, ending, intruders);
+        if intruders > 0 {
+            audit::record(Event::DoorIntruder { stream: &self.source.stream, count: intruders });
+        }
         self.back_off.played(played);
         if ending == Ending::Unwanted {
             tracing::info!("camera is no longer pulled");
             return None;
         }
         let pause = login_pause.unwrap_or_else(|| self.back_off.failed(Ladder::Ordinary, random()));
-        tracing::info!(
-            reason = %ending,
-            played_s = played.as_secs(),
-            retry_in_ms = millis(pause),
-            "camera session ended"
-        );
+        if let Some(untold) = self.news.tell(tokio::time::Instant::now().into_std()) {
+            record(&self.source.stream, ending);
+            tracing::info!(
+                reason = %ending,
+                played_s = played.as_secs(),
+                retry_in_ms = millis(pause),
+                untold,
+                "camera session ended"
+            );
+        }
         self.status.set(&self.source, waiting(&ending.to_string(), pause));
         Some(pause)
     }
@@ -333,11 +342,8 @@ fn stopped(stop: &mut watch::Receiver<Stop>) -> impl Future<Output = ()> + '_ {
     stop.wait_for(|stop| *stop == Stop::Now).map(drop)
 }
 
-/// What the security log hears of an end.
-fn record(stream: &StreamName, ending: Ending, intruders: u64) {
-    if intruders > 0 {
-        audit::record(Event::DoorIntruder { stream, count: intruders });
-    }
+/// What the security log hears of an end that is told.
+fn record(stream: &StreamName, ending: Ending) {
     match ending {
         Ending::Session(EndReason::Panicked) => {
             audit::record(Event::PanicCaught { task: stream.as_str() });
