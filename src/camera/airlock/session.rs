@@ -280,9 +280,12 @@ where
                 self.shared.presented.get_or_init(|| presented);
             }
         }
-        // Known before the depacketiser gets the answer to PLAY.
-        if let Some(starts) = self.rewriter.starts() {
+        // Known before the depacketiser gets the answer to PLAY; what the login taught is known with it.
+        if self.shared.starts.get().is_none()
+            && let Some(starts) = self.rewriter.starts()
+        {
             self.shared.starts.get_or_init(|| starts);
+            self.publish();
         }
         let for_consumer = self.rewriter.for_consumer();
         if for_consumer.is_empty() {
