@@ -160,18 +160,8 @@ impl Source {
     fn count(&self, now: &Counts, before: &Counts) {
         self.metrics.wire_bytes.inc_by(now.bytes.saturating_sub(before.bytes));
         self.metrics.lost_packets.inc_by(now.lost.saturating_sub(before.lost));
-        for (reason, count) in [
-            ("packet_header", now.dropped_header.saturating_sub(before.dropped_header)),
-            ("packet_source", now.dropped_source.saturating_sub(before.dropped_source)),
-            ("packet_sequence", now.dropped_sequence.saturating_sub(before.dropped_sequence)),
-            ("packet_payload", now.dropped_payload.saturating_sub(before.dropped_payload)),
-            ("packet_channel", now.dropped_channel.saturating_sub(before.dropped_channel)),
-            ("packet_early", now.dropped_early.saturating_sub(before.dropped_early)),
-            ("rtcp", now.dropped_rtcp.saturating_sub(before.dropped_rtcp)),
-            ("stray_answer", now.stray_answers.saturating_sub(before.stray_answers)),
-            ("camera_request", now.camera_requests.saturating_sub(before.camera_requests)),
-            ("section", now.dropped_sections.saturating_sub(before.dropped_sections)),
-        ] {
+        for ((reason, now), (_, before)) in now.dropped().into_iter().zip(before.dropped()) {
+            let count = now.saturating_sub(before);
             if count > 0 {
                 self.all_metrics.camera.dropped(self.stream.as_str(), reason, count);
             }

@@ -21,6 +21,7 @@ mod tests;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::digest::Algorithm;
 use crate::media::{Kinds, TrackKind};
 
 pub use items::Items;
@@ -80,6 +81,18 @@ pub enum LoginMemory {
     Nothing,
     /// It offered Digest before: Basic is refused from now on.
     DigestSeen,
+}
+
+/// How a camera had its requests signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LoginUsed {
+    /// Not at all: it never asked.
+    #[default]
+    None,
+    /// Basic: the password went out readable.
+    Basic,
+    /// Digest with this hash.
+    Digest(Algorithm),
 }
 
 /// A playing session. Drop `items`, or `running`, to end it.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, timeout};
 
 use super::door::Door;
 use super::rewrite::{Next, Rewriter, Totals};
-use super::{Counts, EndReason, LoginMemory, OpenedTrack, Starts};
+use super::{Counts, EndReason, LoginMemory, LoginUsed, OpenedTrack, Starts};
 use crate::limits;
 
 /// How a session ended, and what it leaves.
@@ -91,6 +91,11 @@ impl Running {
     pub fn memory(&self) -> LoginMemory {
         self.shared.status().memory
     }
+
+    /// How the requests are signed now.
+    pub fn login(&self) -> LoginUsed {
+        self.shared.status().login
+    }
 }
 
 /// What the task, the consumer and the owner share.
@@ -107,6 +112,7 @@ pub(super) struct Shared {
 struct Status {
     counts: Counts,
     memory: LoginMemory,
+    login: LoginUsed,
 }
 
 /// How the depacketiser ended.
@@ -321,7 +327,11 @@ where
     }
 
     fn publish(&self) {
-        let status = Status { counts: self.rewriter.counts(), memory: self.rewriter.memory() };
+        let status = Status {
+            counts: self.rewriter.counts(),
+            memory: self.rewriter.memory(),
+            login: self.rewriter.login_used(),
+        };
         *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 }

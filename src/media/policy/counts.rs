@@ -126,6 +126,13 @@ impl DropCounts {
         self.0.get(reason as usize).copied().unwrap_or(0)
     }
 
+    /// Adds what another policy counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count = count.saturating_add(more);
+        }
+    }
+
     /// Every reason with its count, also zeros.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
         DropReason::ALL.into_iter().zip(self.0)

@@ -40,3 +40,21 @@ pub struct Counts {
     /// Wrong guests at the loopback door.
     pub intruders: u64,
 }
+
+impl Counts {
+    /// What was dropped, by the stable words of the metrics.
+    pub fn dropped(&self) -> [(&'static str, u64); 10] {
+        [
+            ("packet_header", self.dropped_header),
+            ("packet_source", self.dropped_source),
+            ("packet_sequence", self.dropped_sequence),
+            ("packet_payload", self.dropped_payload),
+            ("packet_channel", self.dropped_channel),
+            ("packet_early", self.dropped_early),
+            ("rtcp", self.dropped_rtcp),
+            ("stray_answer", self.stray_answers),
+            ("camera_request", self.camera_requests),
+            ("section", self.dropped_sections),
+        ]
+    }
+}

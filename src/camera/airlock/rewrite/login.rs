@@ -1,6 +1,6 @@
 //! The camera's login: which challenge is answered, and with what.
 
-use crate::camera::airlock::{BasicPolicy, EndReason, Login, LoginMemory};
+use crate::camera::airlock::{BasicPolicy, EndReason, Login, LoginMemory, LoginUsed};
 use crate::digest::{self, Challenge, DigestChallenge};
 
 /// State of the login on one camera connection and across re-dials.
@@ -44,6 +44,15 @@ impl Authenticator {
 
     pub(super) fn memory(&self) -> LoginMemory {
         self.memory
+    }
+
+    /// How the requests are signed.
+    pub(super) fn used(&self) -> LoginUsed {
+        match &self.answer {
+            Answer::None => LoginUsed::None,
+            Answer::Basic => LoginUsed::Basic,
+            Answer::Digest { challenge, .. } => LoginUsed::Digest(challenge.algorithm),
+        }
     }
 
     /// The `Authorization` value for a request.

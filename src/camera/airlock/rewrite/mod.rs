@@ -30,7 +30,7 @@ use self::describe::{Described, Media, printable};
 use self::login::{Authenticator, Refusals};
 use self::meter::{FRAME_COST, Meter, wide};
 use self::player::{Player, later, overhead};
-use super::{EndReason, LoginMemory, OpenedTrack, Request, Starts};
+use super::{EndReason, LoginMemory, LoginUsed, OpenedTrack, Request, Starts};
 use crate::limits;
 use crate::media::Kinds;
 use crate::rtsp::{Decoder, Item, Method};
@@ -329,6 +329,10 @@ impl Rewriter {
 
     pub(super) fn counts(&self) -> Counts {
         self.counts
+    }
+
+    pub(super) fn login_used(&self) -> LoginUsed {
+        self.login.used()
     }
 
     pub(super) fn memory(&self) -> LoginMemory {
