@@ -139,6 +139,10 @@ pub const CAMERA_STALL: Duration = Duration::from_secs(5);
 pub const CAMERA_RANDOM_ACCESS: Duration = Duration::from_secs(30);
 /// Best effort TEARDOWN.
 pub const CAMERA_TEARDOWN: Duration = Duration::from_millis(500);
+/// `probe`: from the connection to the answer to PLAY, logins and all tracks.
+pub const PROBE_OPEN: Duration = Duration::from_secs(20);
+/// `probe`: longest time that a camera is watched.
+pub const PROBE_WATCH: Duration = Duration::from_secs(60);
 /// A camera's session timeout is clamped into this range.
 pub const SESSION_TIMEOUT_MIN: Duration = Duration::from_secs(10);
 /// See [`SESSION_TIMEOUT_MIN`].

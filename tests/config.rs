@@ -10,7 +10,9 @@ const BAD_CONFIG: i32 = 78;
 
 #[test]
 fn shipped_configurations_are_good() {
-    let files = toml_files(Path::new("config"));
+    let mut files = toml_files(Path::new("config"));
+    // Data of `camlock probe`; its own test is beside the code that reads it.
+    files.retain(|file| !file.ends_with("vendors.toml"));
     assert!(!files.is_empty());
     for file in files {
         let output = check(&file);

@@ -373,7 +373,10 @@ impl Slot {
 }
 
 /// A track's parameters, checked, if the camera has told them.
-fn parameters(opened: &OpenedTrack, stream: Option<&Stream>) -> Option<Result<Codec, Refused>> {
+pub(super) fn parameters(
+    opened: &OpenedTrack,
+    stream: Option<&Stream>,
+) -> Option<Result<Codec, Refused>> {
     let parameters = stream?.parameters()?;
     let codec = match (opened.encoding, parameters) {
         (Encoding::H264, ParametersRef::Video(video)) => match video.codec_params() {

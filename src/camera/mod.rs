@@ -8,6 +8,7 @@ mod digest_book;
 mod intake;
 mod login;
 mod news;
+pub mod probe;
 mod pull;
 mod retime;
 mod supervisor;

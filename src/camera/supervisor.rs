@@ -30,7 +30,7 @@ use super::pull::{Ended, Ending, Source, Unwanted};
 use super::{CameraSettings, CannotStart, ProfileSettings, StartMode};
 
 /// Some cameras refuse to talk to a client without a name.
-const USER_AGENT: &str = concat!("Camlock/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("Camlock/", env!("CARGO_PKG_VERSION"));
 
 /// All supervisors. Drop ends them at once.
 #[derive(Debug)]

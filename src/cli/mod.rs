@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod hash_password;
 mod output;
+mod probe;
 mod run;
 mod simulate;
 
@@ -32,6 +33,7 @@ enum Exit {
     after_help = "\
 Examples:
   camlock demo                             two simulated cameras, the gateway, lines to paste
+  camlock probe --hikvision 192.0.2.10     what a camera sends, and its entry for the configuration
   camlock check /etc/camlock/camlock.toml  all faults of a configuration at once
   camlock run --config /etc/camlock/camlock.toml
 
@@ -76,6 +78,16 @@ Examples:
   printf %s \"$PW\" | camlock hash-password
   camlock hash-password --generate vms     makes a 128-bit secret for the account `vms`; it serves Digest too")]
     HashPassword(hash_password::Options),
+    /// Look at a camera through the airlock: tracks, rates, what is stripped, a configuration entry.
+    #[command(after_help = "\
+Examples:
+  camlock probe rtsp://192.0.2.10/Streaming/Channels/101 --user gateway --password-ref file:/etc/camlock/door.password
+  camlock probe --hikvision 192.0.2.10 --user gateway --password-ref env:CAMERA_PASSWORD --name door
+  camlock probe --dahua 192.0.2.20 --recorder --channel 7 --stream sub --json
+
+What it prints is TOML: the findings as comments, and below them the entry for the configuration. The password is
+never printed. Ends with 0 if the camera plays, with 1 and the reason if not.")]
+    Probe(probe::Options),
     /// Simulate cameras on loopback.
     #[command(after_help = "\
 Examples:
@@ -97,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Run { config } => run::run(&config),
         Command::Check { file } => check::check(&file),
         Command::HashPassword(options) => hash_password::run(&options),
+        Command::Probe(options) => probe::run(&options),
         Command::Simulate(options) => simulate::run(&options),
         Command::Demo(options) => demo::run(&options),
     };

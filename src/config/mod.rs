@@ -20,7 +20,7 @@ use fault::Collector;
 pub use fault::{Fault, Faults};
 pub use gateway::{CertificateSource, RtspSettings, TlsSettings};
 use reader::Table;
-pub use secret::Surroundings;
+pub use secret::{Surroundings, by_reference};
 
 /// A whole configuration, checked. After start nothing can be half configured.
 #[derive(Debug)]

@@ -24,6 +24,23 @@ impl std::fmt::Debug for Surroundings<'_> {
     }
 }
 
+/// Resolves a reference of the command line. Plain text is refused there: the process list and the shell's
+/// history would show it. The message does not quote `reference`, lest it be the secret itself.
+pub fn by_reference(
+    what: &str,
+    reference: &str,
+    surroundings: Surroundings<'_>,
+) -> Result<SecretString, String> {
+    if !["file:", "env:", "credential:"].iter().any(|kind| reference.starts_with(kind)) {
+        return Err(format!("{what} must be file:/path, env:NAME or credential:NAME"));
+    }
+    let (mut faults, mut warnings) = (Collector::new(""), Collector::new(""));
+    let at = At { value: reference.to_owned(), span: 0..0 };
+    resolve(what, &at, surroundings, &mut faults, &mut warnings).ok_or_else(|| {
+        faults.finish().into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; ")
+    })
+}
+
 /// Resolves a reference. `what` names the option for faults and warnings; no message carries the value.
 pub(super) fn resolve(
     what: &str,
@@ -139,6 +156,18 @@ mod tests {
             let (found, faults, _) = resolve_one(text);
             assert!(found.is_none() && faults.len() == 1, "{text}: {faults:?}");
             assert!(!faults[0].contains("aaaa"), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_takes_references_only() {
+        let read_file = |_: &Path| Ok(b"from file\n".to_vec());
+        let surroundings = Surroundings { read_file: &read_file, env: &|_| None };
+        let found = by_reference("--password-ref", "file:/run/pw", surroundings).unwrap();
+        assert_eq!(found.expose_secret(), "from file");
+        for (reference, why) in [("planted", "must be file:/path"), ("env:NOWHERE", "is not set")] {
+            let said = by_reference("--password-ref", reference, surroundings).unwrap_err();
+            assert!(said.contains(why) && !said.contains("planted"), "{said}");
         }
     }
 }

@@ -98,7 +98,7 @@ def test_a_second_demo_takes_other_ports_and_prints_json(demo):
 def test_help_has_examples_and_exit_codes():
     top = peers.run(peers.BINARY, "--help").stdout.decode()
     assert "Exit codes" in top and "78" in top
-    for command in ("run", "check", "hash-password", "simulate", "demo"):
+    for command in ("run", "check", "hash-password", "probe", "simulate", "demo"):
         assert "Examples:" in peers.run(peers.BINARY, command, "--help").stdout.decode(), command
     assert peers.run(peers.BINARY, "no-such-command").returncode == 2
 

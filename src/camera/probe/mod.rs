@@ -1,0 +1,295 @@
+//! A look at one camera: through the airlock and the media policy, measured, and given to nobody.
+
+#[cfg(test)]
+mod tests;
+mod watched;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use url::Url;
+
+use super::airlock::{
+    self, BasicPolicy, Counts, EndReason, Failure, Items, Login, LoginMemory, LoginUsed, Opened,
+    Request, Running, Starts,
+};
+use super::pull::Ending;
+use crate::camera::supervisor::USER_AGENT;
+use crate::limits;
+use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
+use crate::segment::{self, Segment};
+
+use watched::Watched;
+
+/// What to look at.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The camera.
+    pub address: SocketAddr,
+    /// Path and query of the request, beginning with `/`.
+    pub path: String,
+    /// Account, if the camera wants one.
+    pub login: Option<Login>,
+    /// Whether the password may go out in the clear.
+    pub basic: BasicPolicy,
+    /// How long to watch, at most [`limits::PROBE_WATCH`].
+    pub watch: Duration,
+}
+
+/// What was seen.
+#[derive(Debug, Clone)]
+pub struct Probed {
+    /// How the camera had its requests signed.
+    pub login: LoginUsed,
+    /// Time from the answer to PLAY.
+    pub watched: Duration,
+    /// The tracks, pictures first.
+    pub tracks: Vec<ProbedTrack>,
+    /// What the airlock passed and dropped.
+    pub counts: Counts,
+    /// What is odd about this camera.
+    pub quirks: Vec<Quirk>,
+    /// Why the session ended before its time, if it did.
+    pub ended: Option<EndReason>,
+}
+
+/// One track, as it came out of the media policy.
+#[derive(Debug, Clone)]
+pub struct ProbedTrack {
+    /// Picture or sound.
+    pub kind: TrackKind,
+    /// Codec and parameters as they were last; `None` if none came that are lawful.
+    pub track: Option<Arc<Track>>,
+    /// Why parameters were refused, if they were.
+    pub refused: Option<Refused>,
+    /// Access units that passed.
+    pub units: u64,
+    /// Access units a second; `None` below three units.
+    pub rate: Option<f64>,
+    /// Bits a second of what passed; `None` below three units.
+    pub bit_rate: Option<f64>,
+    /// Random access points among the units.
+    pub random_access: u64,
+    /// Pictures from one random access point to the next, least and most; `None` if there were fewer than two.
+    pub interval: Option<(u64, u64)>,
+    /// What the policy dropped, by reason.
+    pub dropped: DropCounts,
+}
+
+/// Something odd, or good to know, about a camera. Told from counts and times alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quirk {
+    /// `RTP-Info` does not say where the tracks begin.
+    NoStarts,
+    /// No RTCP sender report came.
+    NoSenderReports,
+    /// Timestamps of pictures go back: B-pictures, or a clock that jumps.
+    OutOfOrder,
+    /// The camera's RTP clock and the arrival of its media differ by more than a fifth.
+    ClockDisagrees,
+    /// The session description has no parameter sets; they came with the pictures.
+    ParametersInBand,
+    /// The format changed while it was watched.
+    FormatChanged,
+    /// Fewer than two random access points came.
+    LongInterval,
+    /// The distance of the random access points varies (a "smart" codec, or key pictures on demand).
+    VaryingInterval,
+    /// Packets were missing although they come over TCP: the camera drops them itself.
+    LostPackets,
+    /// Media of an older session came.
+    OldSession,
+    /// Data came on channels that were never set up.
+    ForeignChannels,
+    /// The camera asked us things.
+    CameraRequests,
+    /// Answers came to questions nobody asked.
+    StrayAnswers,
+    /// The session description has sections that are not taken (metadata, other codecs, talk-back).
+    OtherSections,
+}
+
+/// Why nothing was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Failed(Ending);
+
+impl Failed {
+    /// A stable word for machines.
+    pub fn label(self) -> &'static str {
+        self.0.label()
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// Connects to the camera, plays for the time asked, and says good-bye. Takes at most
+/// [`limits::CAMERA_CONNECT`], [`limits::PROBE_OPEN`], the time asked and [`limits::CAMERA_TEARDOWN`].
+pub async fn probe(settings: &Settings) -> Result<Probed, Failed> {
+    let Opened { mut items, tracks, starts, running } = open(settings).await.map_err(Failed)?;
+    let begin = Instant::now();
+    let mut tracks: Vec<_> = tracks.into_iter().map(|t| Watched::new(t, &items)).collect();
+    tracks.sort_by_key(Watched::order);
+    let end = begin + settings.watch.min(limits::PROBE_WATCH);
+    let (running, ended) = watch(&mut items, &mut tracks, running, end).await;
+    let login = running.login();
+    let watched = Instant::now().saturating_duration_since(begin);
+    let report = match ended {
+        Ended::InTime => running.stop().await,
+        Ended::Early(counts, reason) => {
+            airlock::Report { reason, counts, memory: running.memory() }
+        }
+    };
+    let early = match ended {
+        Ended::InTime => None,
+        Ended::Early(_, reason) => Some(reason),
+    };
+    if tracks.iter().all(|track| track.units() == 0) {
+        let refused = tracks.iter().find_map(Watched::refused);
+        let nothing = refused.map_or(Ending::NothingLawful, Ending::Parameters);
+        return Err(Failed(early.map_or(nothing, Ending::Session)));
+    }
+    let quirks = quirks(&report.counts, starts, watched, &tracks);
+    let tracks = tracks.into_iter().map(Watched::finish).collect();
+    Ok(Probed { login, watched, tracks, counts: report.counts, quirks, ended: early })
+}
+
+/// How the watch was over.
+#[derive(Clone, Copy)]
+enum Ended {
+    InTime,
+    Early(Counts, EndReason),
+}
+
+async fn watch(
+    items: &mut Items,
+    tracks: &mut [Watched],
+    mut running: Running,
+    end: Instant,
+) -> (Running, Ended) {
+    let mut over = std::pin::pin!(tokio::time::sleep_until(end));
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut over => return (running, Ended::InTime),
+            item = items.next() => match item {
+                None => {
+                    let report = running.ended().await;
+                    return (running, Ended::Early(report.counts, report.reason));
+                }
+                Some(item) => watched::take(tracks, item, items),
+            }
+        }
+    }
+}
+
+async fn open(settings: &Settings) -> Result<Opened, Ending> {
+    const NAME: &str = "camera";
+    let bad = Ending::Session(EndReason::BadRequest);
+    let cameras = [(NAME.to_owned(), settings.address)].into();
+    let segment = Segment::new(segment::Settings { cameras }).map_err(|_| bad)?;
+    let segment = Arc::new(segment);
+    let address = segment.address(NAME).ok_or(bad)?;
+    let request = Request {
+        url: url(address.get(), &settings.path).ok_or(bad)?,
+        login: settings.login.clone(),
+        basic: settings.basic,
+        user_agent: USER_AGENT.to_owned(),
+        kinds: Kinds::ALL,
+    };
+    let socket = segment.dial(address).await.map_err(|e| Ending::Unreachable(e.kind()))?;
+    let redial = move || async move { segment.dial(address).await };
+    let opened = airlock::open(socket, redial, &request, LoginMemory::Nothing);
+    match timeout(limits::PROBE_OPEN, opened).await {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(Failure { reason, .. })) => Err(Ending::Session(reason)),
+        Err(_) => Err(Ending::Session(EndReason::NoAnswer)),
+    }
+}
+
+fn url(address: SocketAddr, path: &str) -> Option<Url> {
+    let (ip, port) = (address.ip(), address.port());
+    let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+    Url::parse(&format!("rtsp://{host}:{port}{path}")).ok()
+}
+
+fn quirks(counts: &Counts, starts: Starts, watched: Duration, tracks: &[Watched]) -> Vec<Quirk> {
+    // Sender reports come every five seconds or so.
+    let patient = watched >= Duration::from_secs(6);
+    let whole = [
+        (starts == Starts::Unknown, Quirk::NoStarts),
+        (patient && counts.sender_reports == 0, Quirk::NoSenderReports),
+        (counts.lost > 0, Quirk::LostPackets),
+        (counts.dropped_source > 0, Quirk::OldSession),
+        (counts.dropped_channel > 0, Quirk::ForeignChannels),
+        (counts.camera_requests > 0, Quirk::CameraRequests),
+        (counts.stray_answers > 0, Quirk::StrayAnswers),
+        (counts.dropped_sections > 0, Quirk::OtherSections),
+    ];
+    let mut found: Vec<_> = whole.into_iter().filter_map(|(is, q)| is.then_some(q)).collect();
+    for quirk in tracks.iter().flat_map(Watched::quirks) {
+        if !found.contains(&quirk) {
+            found.push(quirk);
+        }
+    }
+    found
+}
+
+impl Quirk {
+    /// A stable word for machines.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoStarts => "no_starts",
+            Self::NoSenderReports => "no_sender_reports",
+            Self::OutOfOrder => "out_of_order",
+            Self::ClockDisagrees => "clock_disagrees",
+            Self::ParametersInBand => "parameters_in_band",
+            Self::FormatChanged => "format_changed",
+            Self::LongInterval => "long_interval",
+            Self::VaryingInterval => "varying_interval",
+            Self::LostPackets => "lost_packets",
+            Self::OldSession => "old_session",
+            Self::ForeignChannels => "foreign_channels",
+            Self::CameraRequests => "camera_requests",
+            Self::StrayAnswers => "stray_answers",
+            Self::OtherSections => "other_sections",
+        }
+    }
+}
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoStarts => "its RTP-Info does not say where the tracks begin",
+            Self::NoSenderReports => {
+                "it sends no RTCP sender reports: sound is placed by its arrival"
+            }
+            Self::OutOfOrder => "timestamps of pictures go back: B-pictures, or a clock that jumps",
+            Self::ClockDisagrees => "its RTP clock does not run with the arrival of its media",
+            Self::ParametersInBand => "parameter sets come only with the pictures",
+            Self::FormatChanged => "its format changed meanwhile: readers are sent away each time",
+            Self::LongInterval => {
+                "fewer than two key frames came: readers wait long for the first picture; shorten the interval"
+            }
+            Self::VaryingInterval => {
+                "the key-frame interval varies: switch the smart codec (H.264+, Zipstream ...) off"
+            }
+            Self::LostPackets => "it leaves packets out although it sends over TCP: it is overloaded",
+            Self::OldSession => "media of an older session came",
+            Self::ForeignChannels => "data came on channels that were never set up",
+            Self::CameraRequests => "it sends requests of its own",
+            Self::StrayAnswers => "it answers questions nobody asked",
+            Self::OtherSections => {
+                "its session description has sections that are not taken (metadata, other codecs, talk-back)"
+            }
+        })
+    }
+}

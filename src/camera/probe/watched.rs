@@ -1,0 +1,320 @@
+//! One track under watch: policy, and what is measured of what passes. Its state has a fixed size.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use retina::codec::CodecItem;
+
+use super::{ProbedTrack, Quirk};
+use crate::camera::airlock::{Items, OpenedTrack};
+use crate::camera::intake::parameters;
+use crate::media::{Clean, DropCounts, DropReason, Policy, Refused, Track, TrackId, TrackKind};
+
+/// A track, its policy and its measures.
+#[derive(Debug)]
+pub(super) struct Watched {
+    opened: OpenedTrack,
+    policy: Option<Policy>,
+    refused: Option<Refused>,
+    /// Of policies before this one.
+    dropped: DropCounts,
+    described: Described,
+    format_changes: u64,
+    seen: Seen,
+}
+
+/// Where the first lawful parameters came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Described {
+    /// The session description.
+    Before,
+    /// The media itself.
+    InBand,
+}
+
+/// What passed.
+#[derive(Debug, Default)]
+struct Seen {
+    units: u64,
+    bytes: u64,
+    /// First and last arrival.
+    arrivals: Option<(Instant, Instant)>,
+    /// Lowest and highest timestamp.
+    timestamps: Option<(i64, i64)>,
+    latest: i64,
+    backwards: u64,
+    random_access: u64,
+    since_random_access: u64,
+    interval: Option<(u64, u64)>,
+}
+
+struct Unit {
+    timestamp: i64,
+    at: Instant,
+    new_parameters: bool,
+    data: Bytes,
+}
+
+/// Gives an item to its track.
+pub(super) fn take(tracks: &mut [Watched], item: CodecItem, items: &Items) {
+    let (stream, unit) = match item {
+        CodecItem::VideoFrame(frame) => {
+            let unit = Unit {
+                timestamp: frame.timestamp().timestamp(),
+                at: frame.end_ctx().received(),
+                new_parameters: frame.has_new_parameters(),
+                data: Bytes::new(),
+            };
+            (frame.stream_id(), Unit { data: Bytes::from(frame.into_data()), ..unit })
+        }
+        CodecItem::AudioFrame(frame) => {
+            let unit = Unit {
+                timestamp: frame.timestamp().timestamp(),
+                at: frame.ctx().received(),
+                new_parameters: false,
+                data: Bytes::copy_from_slice(frame.data()),
+            };
+            (frame.stream_id(), unit)
+        }
+        // Sender reports are counted by the airlock; messages are never set up.
+        CodecItem::Rtcp(_) | CodecItem::MessageFrame(_) | _ => return,
+    };
+    if let Some(track) = tracks.iter_mut().find(|track| track.opened.stream == stream) {
+        track.unit(unit, items);
+    }
+}
+
+impl Watched {
+    pub(super) fn new(opened: OpenedTrack, items: &Items) -> Self {
+        let mut watched = Self {
+            opened,
+            policy: None,
+            refused: None,
+            dropped: DropCounts::default(),
+            described: Described::Before,
+            format_changes: 0,
+            seen: Seen::default(),
+        };
+        watched.begin(items);
+        if watched.policy.is_none() {
+            watched.described = Described::InBand;
+        }
+        watched
+    }
+
+    /// Pictures first, then the camera's order.
+    pub(super) fn order(&self) -> (bool, usize) {
+        (self.kind() == TrackKind::Audio, self.opened.media)
+    }
+
+    pub(super) fn units(&self) -> u64 {
+        self.seen.units
+    }
+
+    pub(super) fn refused(&self) -> Option<Refused> {
+        self.refused
+    }
+
+    pub(super) fn quirks(&self) -> Vec<Quirk> {
+        let (seen, video) = (&self.seen, self.kind() == TrackKind::Video);
+        let in_band = self.described == Described::InBand && seen.units > 0;
+        let varies = seen.interval.is_some_and(|(least, most)| least != most);
+        [
+            (video && seen.backwards > 0, Quirk::OutOfOrder),
+            (seen.clock_disagrees(self.opened.clock_rate), Quirk::ClockDisagrees),
+            (video && in_band, Quirk::ParametersInBand),
+            (self.format_changes > 0, Quirk::FormatChanged),
+            (video && seen.units > 0 && seen.random_access < 2, Quirk::LongInterval),
+            (video && varies, Quirk::VaryingInterval),
+        ]
+        .into_iter()
+        .filter_map(|(is, quirk)| is.then_some(quirk))
+        .collect()
+    }
+
+    pub(super) fn finish(mut self) -> ProbedTrack {
+        self.keep_counts();
+        let rate = self.seen.rate(self.opened.clock_rate);
+        ProbedTrack {
+            kind: self.kind(),
+            track: self.policy.as_ref().map(|policy| Arc::clone(policy.track())),
+            refused: self.refused,
+            units: self.seen.units,
+            rate,
+            bit_rate: rate.map(|rate| 8.0 * float(self.seen.bytes) * rate / float(self.seen.units)),
+            random_access: self.seen.random_access,
+            interval: self.seen.interval,
+            dropped: self.dropped,
+        }
+    }
+
+    fn kind(&self) -> TrackKind {
+        self.opened.encoding.kind()
+    }
+
+    fn unit(&mut self, unit: Unit, items: &Items) {
+        if self.policy.is_none() {
+            self.begin(items);
+        } else if unit.new_parameters {
+            self.new_parameters(items);
+        }
+        if let Some(clean) = self.clean(unit.data, items) {
+            self.seen.add(unit.timestamp, unit.at, &clean);
+        }
+    }
+
+    fn clean(&mut self, data: Bytes, items: &Items) -> Option<Clean> {
+        match self.policy.as_mut()?.clean(data.clone()) {
+            Ok(clean) => Some(clean),
+            Err(DropReason::IncompatibleParameters) => {
+                self.change(items);
+                self.policy.as_mut()?.clean(data).ok()
+            }
+            // Counted by the policy.
+            Err(_) => None,
+        }
+    }
+
+    fn new_parameters(&mut self, items: &Items) {
+        let Some(policy) = &mut self.policy else { return };
+        let told = parameters(&self.opened, items.stream(self.opened.stream));
+        match told.map(|codec| codec.map(|codec| policy.replace(codec))) {
+            Some(Err(refused)) => self.refused = Some(refused),
+            Some(Ok(Err(DropReason::IncompatibleParameters))) => self.change(items),
+            None | Some(Ok(Ok(()) | Err(_))) => {}
+        }
+    }
+
+    /// Starts anew with another format. Before the first picture nobody has seen the old one.
+    fn change(&mut self, items: &Items) {
+        if self.seen.units > 0 {
+            self.format_changes = self.format_changes.saturating_add(1);
+        }
+        self.begin(items);
+    }
+
+    fn begin(&mut self, items: &Items) {
+        let codec = match parameters(&self.opened, items.stream(self.opened.stream)) {
+            None => return,
+            Some(Err(refused)) => return self.refused = Some(refused),
+            Some(Ok(codec)) => codec,
+        };
+        self.keep_counts();
+        let track = Track { id: TrackId(0), codec, clock_rate: self.opened.clock_rate };
+        self.policy = Some(Policy::new(Arc::new(track)));
+    }
+
+    fn keep_counts(&mut self) {
+        if let Some(policy) = &self.policy {
+            self.dropped.merge(policy.counts());
+        }
+    }
+}
+
+impl Seen {
+    fn add(&mut self, timestamp: i64, at: Instant, clean: &Clean) {
+        if self.units > 0 && timestamp < self.latest {
+            self.backwards = self.backwards.saturating_add(1);
+        }
+        self.latest = timestamp;
+        self.units = self.units.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(clean.data.len() as u64);
+        self.arrivals = Some(self.arrivals.map_or((at, at), |(first, _)| (first, at)));
+        let (low, high) = self.timestamps.unwrap_or((timestamp, timestamp));
+        self.timestamps = Some((low.min(timestamp), high.max(timestamp)));
+        if clean.random_access {
+            if self.random_access > 0 {
+                let now = self.since_random_access;
+                let (least, most) = self.interval.unwrap_or((now, now));
+                self.interval = Some((least.min(now), most.max(now)));
+            }
+            self.random_access = self.random_access.saturating_add(1);
+            self.since_random_access = 0;
+        }
+        self.since_random_access = self.since_random_access.saturating_add(1);
+    }
+
+    /// Units a second: by the camera's clock, or by their arrival if that says something quite different.
+    fn rate(&self, clock_rate: u32) -> Option<f64> {
+        let (by_clock, by_arrival) = self.rates(clock_rate);
+        if self.clock_disagrees(clock_rate) { by_arrival } else { by_clock.or(by_arrival) }
+    }
+
+    fn clock_disagrees(&self, clock_rate: u32) -> bool {
+        let arrived = self
+            .arrivals
+            .map_or(0.0, |(first, last)| last.saturating_duration_since(first).as_secs_f64());
+        match self.rates(clock_rate) {
+            // Bursts at the start and jitter say nothing of a short time.
+            (Some(clock), Some(arrival)) if arrived >= 1.0 => {
+                (clock / arrival - 1.0).abs() > 0.2 + 0.5 / arrived
+            }
+            (None, Some(_)) => arrived >= 1.0,
+            (_, None) | (Some(_), Some(_)) => false,
+        }
+    }
+
+    fn rates(&self, clock_rate: u32) -> (Option<f64>, Option<f64>) {
+        let steps = (self.units >= 3).then(|| float(self.units - 1));
+        let per = |span: f64| steps.filter(|_| span > 0.0).map(|steps| steps / span);
+        let ticks = self.timestamps.map_or(0, |(low, high)| high.saturating_sub(low));
+        let clock = float(u64::try_from(ticks).unwrap_or(0)) / f64::from(clock_rate.max(1));
+        let arrived = self
+            .arrivals
+            .map_or(0.0, |(first, last)| last.saturating_duration_since(first).as_secs_f64());
+        (per(clock), per(arrived))
+    }
+}
+
+/// Good to 53 bits, which is more than is ever counted here.
+#[allow(clippy::cast_precision_loss, reason = "a measure for people")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::media::Codec;
+
+    /// Units of one byte at these ticks of 90 kHz and these milliseconds, each 25th a random access point.
+    fn seen(units: impl Iterator<Item = (i64, u64)>) -> Seen {
+        let begin = tokio::time::Instant::now().into_std();
+        let codec = Codec::Pcma { channels: 1 };
+        let track = Arc::new(Track { id: TrackId(0), codec, clock_rate: 90_000 });
+        let mut seen = Seen::default();
+        for (n, (ticks, ms)) in units.enumerate() {
+            let data = Bytes::from_static(&[0]);
+            let random_access = n % 25 == 0;
+            let clean = Clean { track: Arc::clone(&track), random_access, data };
+            seen.add(ticks, begin + Duration::from_millis(ms), &clean);
+        }
+        seen
+    }
+
+    #[test]
+    fn the_rate_is_the_cameras_unless_its_clock_lies() {
+        let good = seen((0..100).map(|n: i64| (n * 3600, n.unsigned_abs() * 40)));
+        assert!(!good.clock_disagrees(90_000));
+        assert_eq!(good.rate(90_000), Some(25.0));
+        assert_eq!(good.interval, Some((25, 25)));
+        assert_eq!(good.backwards, 0);
+        let double = seen((0..100).map(|n: i64| (n * 7200, n.unsigned_abs() * 40)));
+        assert!(double.clock_disagrees(90_000));
+        assert!((double.rate(90_000).unwrap() - 25.0).abs() < 0.01);
+        let stands = seen((0..100).map(|n: u64| (0, n * 40)));
+        assert!(stands.clock_disagrees(90_000) && stands.rate(90_000).is_some());
+        let extreme = seen([(i64::MIN, 0), (i64::MAX, 700), (0, 2000)].into_iter());
+        assert!(extreme.clock_disagrees(1) && extreme.backwards == 1);
+    }
+
+    #[test]
+    fn too_few_units_have_no_rate() {
+        assert_eq!(seen([(0, 0), (3600, 40)].into_iter()).rate(90_000), None);
+        assert_eq!(seen(std::iter::empty()).rate(90_000), None);
+        assert_eq!(seen([(0, 0), (0, 0), (0, 0)].into_iter()).rate(0), None);
+    }
+}

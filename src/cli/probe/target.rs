@@ -1,0 +1,114 @@
+//! Which camera: a URL with an IP address, or a vendor's device. What is refused is never quoted, for it may
+//! hold a password.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::vendors::{self, Device, Stream, Vendor};
+use crate::limits;
+use crate::segment;
+
+/// Address and path of a camera's stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) path: String,
+}
+
+impl Target {
+    /// From `rtsp://IP[:PORT]/path`.
+    pub(super) fn from_url(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        if !scheme.eq_ignore_ascii_case("rtsp") {
+            return Err("the URL must begin with rtsp://".to_owned());
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // A password with a `/` in it would stand in what looks like the path.
+        if authority.contains('@') || path.split('?').next().is_some_and(|p| p.contains('@')) {
+            return Err("the URL holds an account: everyone on this machine can read it in the process list, \
+                        and the shell keeps it; give --user and --password-ref file:/path or env:NAME"
+                .to_owned());
+        }
+        let path = if path.is_empty() { "/" } else { path };
+        Self::new(address(authority, vendors::PORT)?, path.to_owned())
+    }
+
+    /// From a vendor's documented paths; `host` is `IP[:PORT]`.
+    pub(super) fn from_vendor(
+        vendor: Vendor,
+        host: &str,
+        device: Device,
+        channel: u16,
+        stream: Stream,
+    ) -> Result<Self, String> {
+        let place = vendors::place(vendor, device, channel, stream)?;
+        Self::new(address(host, place.port)?, place.path)
+    }
+
+    fn new(address: SocketAddr, path: String) -> Result<Self, String> {
+        let longest = limits::RTSP_URI_BYTES / 2;
+        let fits = path.starts_with('/')
+            && path.len() <= longest
+            && path.bytes().all(|b| b.is_ascii_graphic());
+        if !fits {
+            return Err(format!(
+                "the path must begin with `/`, hold printable ASCII without spaces, and at most {longest} bytes"
+            ));
+        }
+        let address = segment::check(address).map_err(|why| format!("{address} {why}"))?;
+        Ok(Self { address, path })
+    }
+}
+
+fn address(text: &str, port: u16) -> Result<SocketAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    text.parse().or_else(|_| bare.parse().map(|ip: IpAddr| SocketAddr::from((ip, port)))).map_err(
+        |_| {
+            "the camera must be given by its IP address, such as 192.0.2.10 or 192.0.2.10:554: whoever answers \
+             for a name could send the gateway, and the password, to another machine"
+                .to_owned()
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_and_a_path_come_out() {
+        for (url, address, path) in [
+            ("rtsp://192.0.2.1/a", "192.0.2.1:554", "/a"),
+            ("RTSP://192.0.2.1:8554/a?b=c@d", "192.0.2.1:8554", "/a?b=c@d"),
+            ("rtsp://192.0.2.1", "192.0.2.1:554", "/"),
+            ("rtsp://[2001:db8::1]/x", "[2001:db8::1]:554", "/x"),
+            ("rtsp://[2001:db8::1]:5554/x", "[2001:db8::1]:5554", "/x"),
+        ] {
+            let target = Target::from_url(url).unwrap();
+            assert_eq!((target.address, &*target.path), (address.parse().unwrap(), path), "{url}");
+        }
+        let nvr =
+            Target::from_vendor(Vendor::Hikvision, "192.0.2.9", Device::Recorder, 5, Stream::Sub);
+        assert_eq!(nvr.unwrap().path, "/Streaming/Channels/502");
+    }
+
+    #[test]
+    fn names_accounts_and_the_rest_are_refused_and_not_quoted() {
+        for (url, why) in [
+            ("http://192.0.2.1/a", "rtsp://"),
+            ("192.0.2.1/a", "rtsp://"),
+            ("rtsp://planted.example/a", "IP address"),
+            ("rtsp://planted:planted@192.0.2.1/a", "--user"),
+            ("rtsp://u:planted/planted@192.0.2.1/a", "--user"),
+            ("rtsp://0x7f.1/a", "IP address"),
+            ("rtsp://224.0.0.1/a", "multicast"),
+            ("rtsp://192.0.2.1:0/a", "port"),
+            ("rtsp://192.0.2.1/a b", "ASCII"),
+            ("rtsp://192.0.2.1?a", "begin with `/`"),
+        ] {
+            let said = Target::from_url(url).unwrap_err();
+            assert!(said.contains(why) && !said.contains("planted"), "{url}: {said}");
+        }
+        let long = format!("rtsp://192.0.2.1/{}", "a".repeat(limits::RTSP_URI_BYTES / 2));
+        assert!(Target::from_url(&long).is_err());
+    }
+}
