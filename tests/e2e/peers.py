@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import secrets
 import signal
@@ -81,11 +82,23 @@ class Process:
         self.process.stdout.close()
 
 
+GIVEN = set()
+
+
 def free_port():
-    """A port that was free a moment ago."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that was free a moment ago: below those that the kernel gives to connections, and none twice."""
+    for port in random.sample(range(20_000, 32_000), 1000):
+        if port in GIVEN:
+            continue
+        GIVEN.add(port)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no free port")
 
 
 class Camera(Process):
