@@ -358,14 +358,24 @@ fn describe(codec: &Codec) -> String {
 
 /// What retina makes of the units: the data of each of its frames and its RTP time since the first.
 async fn through_retina(codec: &Codec, units: &[AccessUnit], step: u32) -> Vec<(i64, Vec<u8>)> {
+    through_retina_with(codec, units, step, |_, form| form).await.unwrap()
+}
+
+/// The same, with each form as `spoil` leaves it. `Err`: retina met a loss, other parameters, or an error.
+async fn through_retina_with(
+    codec: &Codec,
+    units: &[AccessUnit],
+    step: u32,
+    spoil: impl Fn(usize, Bytes) -> Bytes,
+) -> Result<Vec<(i64, Vec<u8>)>, String> {
     let first = (65_000_u16, u32::MAX - step);
     let (mut seq, mut time) = first;
     let mut media = Vec::new();
-    for unit in units {
+    for (n, unit) in units.iter().enumerate() {
         let published = published(unit.clone(), seq, time);
         seq = seq.wrapping_add(u16::try_from(published.packets).unwrap());
         time = time.wrapping_add(step);
-        media.push(interleaved(&published));
+        media.push(spoil(n, interleaved(&published)));
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("rtsp://{}/", listener.local_addr().unwrap());
@@ -385,14 +395,18 @@ async fn through_retina(codec: &Codec, units: &[AccessUnit], step: u32) -> Vec<(
     let mut got = Vec::new();
     while got.len() < expected {
         let item = tokio::time::timeout(Duration::from_secs(5), frames.next()).await;
-        match item.unwrap().unwrap().unwrap() {
+        let item = item.map_err(|_| "nothing more")?.ok_or("the end")?;
+        match item.map_err(|error| error.to_string())? {
             CodecItem::VideoFrame(frame) => {
-                assert_eq!(frame.loss(), 0);
-                assert!(!frame.has_new_parameters());
+                if frame.loss() != 0 || frame.has_new_parameters() {
+                    return Err(format!("loss {} or new parameters", frame.loss()));
+                }
                 got.push((frame.timestamp().elapsed(), frame.into_data()));
             }
             CodecItem::AudioFrame(frame) => {
-                assert_eq!(frame.loss(), 0);
+                if frame.loss() != 0 {
+                    return Err(format!("loss {}", frame.loss()));
+                }
                 got.push((frame.timestamp().elapsed(), frame.data().to_vec()));
             }
             other @ (CodecItem::MessageFrame(_) | CodecItem::Rtcp(_) | _) => {
@@ -401,7 +415,73 @@ async fn through_retina(codec: &Codec, units: &[AccessUnit], step: u32) -> Vec<(
         }
     }
     server.abort();
-    got
+    Ok(got)
+}
+
+/// Wrong packetisers, each of which retina must tell from ours.
+#[derive(Debug, Clone, Copy)]
+enum Bug {
+    PacketLeftOut,
+    PacketsSwapped,
+    SequenceSkipsOne,
+    TimestampOff,
+    FragmentHasNoStart,
+    FragmentTypeChanged,
+    PayloadByteChanged,
+    PayloadByteLeftOut,
+    ParameterSetChanged,
+}
+
+const BUGS: [Bug; 9] = [
+    Bug::PacketLeftOut,
+    Bug::PacketsSwapped,
+    Bug::SequenceSkipsOne,
+    Bug::TimestampOff,
+    Bug::FragmentHasNoStart,
+    Bug::FragmentTypeChanged,
+    Bug::PayloadByteChanged,
+    Bug::PayloadByteLeftOut,
+    Bug::ParameterSetChanged,
+];
+
+/// The form that a packetiser with `bug` would make. The first packet holds parameter sets, the second
+/// and third begin the first slice. `fu` is where the FU header stands in a packet.
+fn seeded(bug: Bug, form: &Bytes, fu: usize) -> Bytes {
+    let mut packets: Vec<Vec<u8>> = packets(form).into_iter().map(<[u8]>::to_vec).collect();
+    match bug {
+        Bug::PacketLeftOut => drop(packets.remove(2)),
+        Bug::PacketsSwapped => packets.swap(1, 2),
+        Bug::SequenceSkipsOne => packets.iter_mut().skip(2).for_each(|packet| packet[3] ^= 0x80),
+        Bug::TimestampOff => packets.iter_mut().for_each(|packet| packet[7] ^= 1),
+        Bug::FragmentHasNoStart => packets[1][fu] &= 0x7f,
+        Bug::FragmentTypeChanged => packets[1][fu] ^= 3,
+        Bug::PayloadByteChanged => *packets[2].last_mut().unwrap() ^= 1,
+        Bug::PayloadByteLeftOut => drop(packets[2].pop()),
+        Bug::ParameterSetChanged => packets[0][fu + 12] ^= 1,
+    }
+    let frame = |packet: Vec<u8>| {
+        let [high, low] = u16::try_from(packet.len()).unwrap().to_be_bytes();
+        [&[b'$', 0, high, low], packet.as_slice()].concat()
+    };
+    packets.into_iter().flat_map(frame).collect()
+}
+
+#[tokio::test]
+async fn retina_tells_every_wrong_packetiser() {
+    for (codec, fu) in [(h264(), 13), (h265(), 14)] {
+        let key = unit(codec.clone(), true, picture(&codec, true, &[9000]));
+        let units = vec![key; 4];
+        for bug in BUGS {
+            let spoil = |n, form| if n == 2 { seeded(bug, &form, fu) } else { form };
+            let got = through_retina_with(&codec, &units, 3600, spoil).await;
+            let right = got.is_ok_and(|got| {
+                got.iter()
+                    .zip(0_i64..)
+                    .all(|((time, data), n)| *time == 3600 * n && units[0].data == data)
+            });
+            assert!(!right, "{bug:?} of {} goes unnoticed", codec.encoding_name());
+        }
+    }
 }
 
 /// retina gives one frame for each packet of plain samples, one for each unit else.
