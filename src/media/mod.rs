@@ -12,6 +12,7 @@ mod policy;
 mod refused;
 mod track;
 mod unit;
+mod vui;
 
 pub use name::{BadName, StreamName, StreamPattern};
 pub use policy::{Clean, DropCounts, DropReason, Policy};

@@ -3,27 +3,10 @@
 use super::hrd;
 use crate::media::Fault;
 use crate::media::bits::BitReader;
-
-/// `aspect_ratio_idc` that is followed by a width and a height.
-const EXTENDED_SAR: u32 = 255;
+use crate::media::vui;
 
 pub(super) fn parse(r: &mut BitReader<'_>, max_sub_layers_minus1: u32) -> Result<(), Fault> {
-    if r.flag()? && r.bits(8)? == EXTENDED_SAR {
-        r.skip(32)?; // sar_width, sar_height
-    }
-    if r.flag()? {
-        r.flag()?; // overscan_appropriate_flag
-    }
-    if r.flag()? {
-        r.skip(4)?; // video_format, video_full_range_flag
-        if r.flag()? {
-            r.skip(24)?; // colour_primaries, transfer_characteristics, matrix_coeffs
-        }
-    }
-    if r.flag()? {
-        r.ue_to(5, "chroma_sample_loc_type")?;
-        r.ue_to(5, "chroma_sample_loc_type")?;
-    }
+    vui::picture_properties(r)?;
     r.skip(3)?; // neutral_chroma_indication, field_seq, frame_field_info_present
     if r.flag()? {
         for _ in 0..4 {
