@@ -6,9 +6,28 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import matrix  # noqa: E402
 import peers  # noqa: E402
 
 PASSWORD = "planted-guard-password"
+FOLDER = pathlib.Path(__file__).resolve().parent
+DESELECTED = []
+
+
+def pytest_deselected(items):
+    DESELECTED.extend(items)
+
+
+def pytest_collection_modifyitems(items):
+    """What compares the tables with the run comes after what fills them."""
+    items.sort(key=lambda item: item.path.name == "test_matrix.py")
+
+
+@pytest.fixture(scope="session")
+def whole_run(request):
+    """Whether this run is of all tests."""
+    collected = {item.path for item in request.session.items}
+    return not DESELECTED and collected >= set(FOLDER.glob("test_*.py"))
 
 
 @pytest.fixture(scope="session")

@@ -257,7 +257,7 @@ def new_ffmpeg_options(gateway, cert=None, key=None):
     return options
 
 
-def play_gstreamer(url, count, work, ca, login=None, cert=None, key=None, seconds=40):
+def play_gstreamer(url, count, work, ca, login=None, cert=None, key=None, seconds=40, options=()):
     """Decodes with rtspsrc, by the client that the product ships."""
     gray, pcm = work / f"{secrets.token_hex(4)}.gray", work / f"{secrets.token_hex(4)}.pcm"
     command = [SYSTEM_PYTHON, ROOT / "docs/clients/play_gst.py", "--ca", ca, "--pictures", count, "--gray", gray]
@@ -266,7 +266,7 @@ def play_gstreamer(url, count, work, ca, login=None, cert=None, key=None, second
         command += ["--user", login[0], "--password", login[1]]
     if cert:
         command += ["--cert", cert, "--key", key]
-    done = run(*command, url, timeout=seconds + 20)
+    done = run(*command, *options, url, timeout=seconds + 20)
     raw = gray.read_bytes() if gray.exists() else b""
     _, _, body = raw.partition(b"\n")
     pcm_bytes = pcm.read_bytes() if pcm.exists() else b""

@@ -1,0 +1,69 @@
+"""The clients of docs/clients.md that decode as they play, each run as it would be by its user."""
+import dataclasses
+import pathlib
+import secrets
+import sys
+
+import numpy
+
+import peers
+
+HERE = pathlib.Path(__file__).resolve().parent
+PICTURES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """Where and as whom: a URL without login, the CA's file, and a (user, password) or a (certificate, key) or neither."""
+
+    url: str
+    ca: pathlib.Path
+    login: tuple = None
+    certificate: tuple = None
+
+    @property
+    def url_with_login(self):
+        scheme, rest = self.url.split("://")
+        return f"{scheme}://{':'.join(self.login)}@{rest}" if self.login else self.url
+
+    @property
+    def encrypted(self):
+        return self.url.startswith("rtsps")
+
+
+def ffmpeg_9(access, work):
+    options = ["-rtsp_transport", "tcp"]
+    if access.encrypted:
+        options += ["-ca_file", access.ca, "-tls_verify", "1"]
+    if access.certificate:
+        options += ["-cert_file", access.certificate[0], "-key_file", access.certificate[1]]
+    return peers.play_ffmpeg(peers.FFMPEG_NEW, access.url_with_login, PICTURES, work, options)
+
+
+def ffmpeg_5(access, work):
+    return peers.play_ffmpeg(peers.FFMPEG_OLD, access.url_with_login, PICTURES, work, ["-rtsp_transport", "tcp"])
+
+
+def pyav(access, work):
+    options = {"rtsp_transport": "tcp"}
+    if access.encrypted:
+        options |= {"ca_file": access.ca, "tls_verify": "1"}
+    if access.certificate:
+        options |= {"cert_file": access.certificate[0], "key_file": access.certificate[1]}
+    return play_script("play_av.py", access.url_with_login, work, *[f"{name}={value}" for name, value in options.items()])
+
+
+def rtspsrc(access, work, *options):
+    cert, key = access.certificate or (None, None)
+    return peers.play_gstreamer(access.url, PICTURES, work, access.ca, access.login, cert, key, options=options)
+
+
+CLIENTS = {"ffmpeg 9": ffmpeg_9, "ffmpeg 5.1": ffmpeg_5, "PyAV": pyav, "rtspsrc": rtspsrc}
+
+
+def play_script(script, url, work, *options):
+    """Runs a Python client: it writes grey pictures and 16-bit sound into the files it is given."""
+    gray, pcm = work / f"{secrets.token_hex(4)}.gray", work / f"{secrets.token_hex(4)}.pcm"
+    done = peers.run(sys.executable, HERE / script, url, PICTURES, gray, pcm, *options)
+    read = lambda path: path.read_bytes() if path.exists() else b""
+    return peers.Played(peers.pictures(read(gray)), numpy.frombuffer(read(pcm), "<i2"), done.stderr.decode(), done.returncode)

@@ -1,0 +1,44 @@
+"""The versions of the clients, as their own programs say them."""
+import re
+import sys
+
+import peers
+
+HEAD = "| client | version | libraries |"
+
+
+def said(*command):
+    done = peers.run(*command)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def ffmpeg(binary):
+    text = said(binary, "-version")
+    version = re.search(r"ffmpeg version n?(\S+)", text)[1]
+    library = re.search(r"libavformat +([0-9. ]+) /", text)[1].replace(" ", "")
+    tls = [name for name, option in (("GnuTLS", "--enable-gnutls"), ("OpenSSL", "--enable-openssl")) if option in text]
+    return version, f"libavformat {library}, {' '.join(tls)}"
+
+
+def pyav():
+    code = "import av; print(av.__version__, '.'.join(map(str, av.library_versions['libavformat'])))"
+    version, library = said(sys.executable, "-c", code).split()
+    return version, f"libavformat {library}"
+
+
+def rtspsrc():
+    plugin = re.search(r"Version +(\S+)", said("gst-inspect-1.0", "rtspsrc"))[1]
+    return plugin, said("gst-inspect-1.0", "--version").splitlines()[1]
+
+
+CLIENTS = {
+    "ffmpeg 9": lambda: ffmpeg(peers.FFMPEG_NEW),
+    "ffmpeg 5.1": lambda: ffmpeg(peers.FFMPEG_OLD),
+    "PyAV": pyav,
+    "rtspsrc": rtspsrc,
+}
+
+
+def table():
+    lines = [f"| {name} | {' | '.join(asked())} |" for name, asked in CLIENTS.items()]
+    return "\n".join([HEAD, "|---|---|---|", *lines])
