@@ -71,12 +71,18 @@ pub const REFERENCE_PICTURES: u32 = 16;
 pub const AAC_FRAME_BYTES: usize = 8191;
 /// One unit of G.711: half a second of one channel. Cameras send 20 to 160 ms.
 pub const G711_FRAME_BYTES: usize = 4000;
+/// One unit of G.726: half a second at 40 kbit/s.
+pub const G726_FRAME_BYTES: usize = 2500;
+/// One unit of L16: a quarter of a second of two channels at 48 kHz. Senders put 1 to 20 ms into a packet.
+pub const L16_FRAME_BYTES: usize = 48_000;
+/// Samples a second of L16 that are taken.
+pub const L16_RATES: [u32; 8] = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 /// Syntactic elements of one AAC frame; a lawful one of two channels has a handful.
 pub const AAC_ELEMENTS: usize = 64;
 /// Tracks of one stream that the gateway takes from a camera.
 pub const TRACKS: usize = 4;
 /// Access units a second and track, above which a camera is flooding (120 fps and a margin; AAC at
-/// 96 kHz is 94, G.711 in 10 ms packets 100).
+/// 96 kHz is 94, G.711 in 10 ms packets 100, L16 of 48 kHz and two channels in packets of 1,400 bytes 139).
 pub const UNITS_PER_SECOND: u32 = 400;
 
 // ---- The airlock ---------------------------------------------------------------------------

@@ -122,6 +122,12 @@ def main():
         elif msg.type == Gst.MessageType.EOS:
             finish("the gateway ended the stream")
 
+    def element_added(_, __, element):
+        # Left alone, it takes all G.726 for AAL2-G726, whatever the session description says.
+        if element.get_factory() and element.get_factory().get_name() == "rtpg726depay":
+            element.set_property("force-aal2", False)
+
+    pipeline.connect("deep-element-added", element_added)
     source.connect("pad-added", pad_added)
     bus = pipeline.get_bus()
     bus.add_signal_watch()

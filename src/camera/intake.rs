@@ -396,9 +396,11 @@ pub(super) fn parameters(
         }
         (Encoding::Pcma, ParametersRef::Audio(_)) => Ok(Codec::Pcma { channels: channels(opened) }),
         (Encoding::Pcmu, ParametersRef::Audio(_)) => Ok(Codec::Pcmu { channels: channels(opened) }),
+        (Encoding::G726(g726), ParametersRef::Audio(_)) => Ok(Codec::G726(g726)),
+        (Encoding::L16, ParametersRef::Audio(_)) => Ok(Codec::L16 { channels: channels(opened) }),
         (Encoding::H264 | Encoding::H265, ParametersRef::Audio(_) | ParametersRef::Message(_))
         | (
-            Encoding::Aac | Encoding::Pcma | Encoding::Pcmu,
+            Encoding::Aac | Encoding::Pcma | Encoding::Pcmu | Encoding::G726(_) | Encoding::L16,
             ParametersRef::Video(_) | ParametersRef::Message(_),
         ) => return None,
     };

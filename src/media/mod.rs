@@ -10,6 +10,7 @@ mod h265;
 mod name;
 mod policy;
 mod refused;
+mod samples;
 mod track;
 mod unit;
 mod vui;
@@ -17,6 +18,7 @@ mod vui;
 pub use name::{BadName, StreamName, StreamPattern};
 pub use policy::{Clean, DropCounts, DropReason, Policy};
 pub use refused::{Fault, ParameterSet, Refused};
+pub use samples::{G726, G726Packing, G726Rate, SampleGroup};
 pub use track::{
     AacParameters, Codec, H264Parameters, H265Parameters, Kinds, Track, TrackId, TrackKind,
 };

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::G726;
+
 /// One elementary stream of a camera profile. Immutable: changed parameters make a new `Arc<Track>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Track {
@@ -112,6 +114,14 @@ pub enum Codec {
         /// 1 or 2.
         channels: u8,
     },
+    /// G.726, 2 to 5 bits a sample, one channel at 8 kHz; units end with a whole [`crate::media::SampleGroup`].
+    G726(G726),
+    /// Linear PCM, 16 bit a sample, big-endian, interleaved channels (RFC 3551 4.5.11), at one of
+    /// [`crate::limits::L16_RATES`].
+    L16 {
+        /// 1 or 2.
+        channels: u8,
+    },
 }
 
 impl Codec {
@@ -119,7 +129,11 @@ impl Codec {
     pub fn kind(&self) -> TrackKind {
         match self {
             Self::H264(_) | Self::H265(_) => TrackKind::Video,
-            Self::Aac(_) | Self::Pcma { .. } | Self::Pcmu { .. } => TrackKind::Audio,
+            Self::Aac(_)
+            | Self::Pcma { .. }
+            | Self::Pcmu { .. }
+            | Self::G726(_)
+            | Self::L16 { .. } => TrackKind::Audio,
         }
     }
 
@@ -131,6 +145,8 @@ impl Codec {
             Self::Aac(_) => "mpeg4-generic",
             Self::Pcma { .. } => "PCMA",
             Self::Pcmu { .. } => "PCMU",
+            Self::G726(g726) => g726.encoding_name(),
+            Self::L16 { .. } => "L16",
         }
     }
 }

@@ -27,16 +27,21 @@ const FRAME_BYTES: usize = 4;
 /// What a packet can carry.
 const PAYLOAD_BYTES: usize = limits::RTP_PACKET_BYTES - HEADER_BYTES;
 
-/// The RTP payload type the gateway gives a track: 0 and 8 for mono 8 kHz G.711, else 96 + track id.
+/// The RTP payload type the gateway gives a track: the static one (RFC 3551 6) of mono 8 kHz G.711 and
+/// 44.1 kHz L16, else 96 + track id.
 pub fn payload_type(track: TrackId, codec: &Codec, clock_rate: u32) -> u8 {
     match codec {
         Codec::Pcmu { channels: 1 } if clock_rate == 8_000 => 0,
         Codec::Pcma { channels: 1 } if clock_rate == 8_000 => 8,
+        Codec::L16 { channels: 2 } if clock_rate == 44_100 => 10,
+        Codec::L16 { channels: 1 } if clock_rate == 44_100 => 11,
         Codec::H264(_)
         | Codec::H265(_)
         | Codec::Aac(_)
         | Codec::Pcma { .. }
-        | Codec::Pcmu { .. } => 96 + track.0 % 32,
+        | Codec::Pcmu { .. }
+        | Codec::G726(_)
+        | Codec::L16 { .. } => 96 + track.0 % 32,
     }
 }
 
@@ -125,8 +130,8 @@ fn packetise(unit: &AccessUnit, sink: &mut impl Sink) -> Result<(), Malformed> {
             sink,
         ),
         Codec::Aac(_) => aac::packetise(&unit.data, sink),
-        Codec::Pcma { channels } | Codec::Pcmu { channels } => {
-            pcm::packetise(*channels, &unit.data, sink)
+        Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => {
+            pcm::packetise(&unit.track.codec, &unit.data, sink)
         }
     }
 }

@@ -15,7 +15,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::media::{AacParameters, H264Parameters, H265Parameters, SharedForm, Track};
+use crate::media::{
+    AacParameters, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, SampleGroup,
+    SharedForm, Track,
+};
 
 // Of x264 and x265 at 320 x 240, made with ffmpeg.
 const H264_SPS: &str = "6764000cacd94141fb011000000300100000030140f1429960";
@@ -71,8 +74,13 @@ fn clock_rate(codec: &Codec) -> u32 {
     match codec {
         Codec::H264(_) | Codec::H265(_) => 90_000,
         Codec::Aac(_) => 48_000,
-        Codec::Pcma { .. } | Codec::Pcmu { .. } => 8_000,
+        Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) => 8_000,
+        Codec::L16 { .. } => 44_100,
     }
+}
+
+fn g726(rate: G726Rate) -> Codec {
+    Codec::G726(G726 { rate, packing: G726Packing::Rfc3551 })
 }
 
 fn unit(codec: Codec, random_access: bool, data: Bytes) -> AccessUnit {
@@ -101,6 +109,11 @@ fn published(unit: AccessUnit, first_seq: u16, rtp_time: u32) -> Published {
         interleaved: SharedForm::default(),
         unit,
     }
+}
+
+/// Samples that count up.
+fn unit_of(codec: Codec, length: usize) -> AccessUnit {
+    unit(codec, true, (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect())
 }
 
 /// NAL units with these headers and lengths; no byte is 0, so that nothing looks like a start code.
@@ -167,7 +180,9 @@ fn plan_and_form_agree_on_any_bytes() {
             Just(h265()),
             Just(aac()),
             Just(Codec::Pcma { channels: 2 }),
-            Just(Codec::Pcmu { channels: 1 })
+            Just(Codec::Pcmu { channels: 1 }),
+            Just(g726(G726Rate::Kbit40)),
+            Just(Codec::L16 { channels: 2 })
         ],
         any::<bool>(),
         prop::collection::vec(length, 0..6),
@@ -204,9 +219,20 @@ fn packets_end_at_the_limit() {
         let unit = unit(aac(), true, vec![1; length].into());
         assert_eq!(plan(&unit).unwrap().packets, count);
     }
-    for (length, count) in [(1388, 1), (1390, 2)] {
-        let unit = unit(Codec::Pcma { channels: 2 }, true, vec![1; length].into());
-        assert_eq!(plan(&unit).unwrap().packets, count);
+    for (codec, length, count) in [
+        (Codec::Pcma { channels: 2 }, 1388, 1),
+        (Codec::Pcma { channels: 2 }, 1390, 2),
+        (g726(G726Rate::Kbit32), 1388, 1),
+        (g726(G726Rate::Kbit32), 1389, 2),
+        (g726(G726Rate::Kbit24), 1386, 1),
+        (g726(G726Rate::Kbit24), 1389, 2),
+        (g726(G726Rate::Kbit40), 1385, 1),
+        (g726(G726Rate::Kbit40), 1390, 2),
+        (Codec::L16 { channels: 2 }, 1388, 1),
+        (Codec::L16 { channels: 2 }, 1392, 2),
+    ] {
+        let unit = unit(codec.clone(), true, vec![1; length].into());
+        assert_eq!(plan(&unit).unwrap().packets, count, "{codec:?}, {length} bytes");
     }
 }
 
@@ -223,6 +249,10 @@ fn what_has_no_form_has_no_plan() {
         (aac(), vec![1; 8192].into()),
         (Codec::Pcma { channels: 1 }, Bytes::new()),
         (Codec::Pcma { channels: 2 }, Bytes::from_static(&[1, 2, 3])),
+        (g726(G726Rate::Kbit24), Bytes::from_static(&[1, 2])),
+        (g726(G726Rate::Kbit40), Bytes::from_static(&[1, 2, 3, 4, 5, 6])),
+        (Codec::L16 { channels: 1 }, Bytes::from_static(&[1])),
+        (Codec::L16 { channels: 2 }, Bytes::from_static(&[1, 2])),
     ] {
         assert_eq!(plan(&unit(codec.clone(), true, data)), None, "{codec:?}");
     }
@@ -236,6 +266,12 @@ fn payload_types_are_static_only_where_rfc_3551_says_so() {
     assert_eq!(payload_type(TrackId(1), &pcma(2), 8_000), 97);
     assert_eq!(payload_type(TrackId(1), &pcma(1), 16_000), 97);
     assert_eq!(payload_type(TrackId(0), &h264(), 90_000), 96);
+    let l16 = |channels| Codec::L16 { channels };
+    assert_eq!(payload_type(TrackId(1), &l16(2), 44_100), 10);
+    assert_eq!(payload_type(TrackId(1), &l16(1), 44_100), 11);
+    assert_eq!(payload_type(TrackId(1), &l16(1), 48_000), 97);
+    // 2 was G.721 once and is reserved now (RFC 3551 6).
+    assert_eq!(payload_type(TrackId(1), &g726(G726Rate::Kbit32), 8_000), 97);
 }
 
 #[test]
@@ -247,6 +283,12 @@ fn a_split_block_of_samples_advances_its_timestamps() {
         .map(|packet| u32::from_be_bytes(packet[4..8].try_into().unwrap()))
         .collect();
     assert_eq!(times, [u32::MAX, 693, 1387]);
+    // Eight samples of 3 bits are 3 octets; 1,386 octets are 3,696 samples.
+    let unit = unit_of(g726(G726Rate::Kbit24), 1389);
+    let form = interleaved(&published(unit, 0, 0));
+    let last = packets(&form)[1];
+    assert_eq!(last[4..8], 3696_u32.to_be_bytes());
+    assert_eq!(last.len(), 12 + 3);
 }
 
 #[test]
@@ -347,6 +389,15 @@ fn describe(codec: &Codec) -> String {
              a=fmtp:96 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;\
              indexdeltalength=3;config=1190\r\n"
             .into(),
+        Codec::G726(g726) => {
+            format!("m=audio 0 RTP/AVP 96\r\na=rtpmap:96 {}/8000\r\n", g726.encoding_name())
+        }
+        Codec::L16 { channels } => {
+            let payload_type = if *channels == 2 { 10 } else { 11 };
+            format!(
+                "m=audio 0 RTP/AVP {payload_type}\r\na=rtpmap:{payload_type} L16/44100/{channels}\r\n"
+            )
+        }
         Codec::Pcma { .. } => "m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n".into(),
         Codec::Pcmu { .. } => "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n".into(),
     };
@@ -487,9 +538,17 @@ async fn retina_tells_every_wrong_packetiser() {
 /// retina gives one frame for each packet of plain samples, one for each unit else.
 fn frames_of(codec: &Codec, unit: &AccessUnit) -> usize {
     match codec {
-        Codec::Pcma { .. } | Codec::Pcmu { .. } => unit.data.len().div_ceil(PAYLOAD_BYTES),
+        Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => {
+            unit.data.len().div_ceil(packet_bytes(codec))
+        }
         Codec::H264(_) | Codec::H265(_) | Codec::Aac(_) => 1,
     }
+}
+
+/// What a packet of plain samples holds at most.
+fn packet_bytes(codec: &Codec) -> usize {
+    let group = SampleGroup::of(codec).unwrap().bytes;
+    1388 / group * group
 }
 
 /// Lengths around everything that matters, then some far away. Deterministic: an LCG.
@@ -546,25 +605,66 @@ async fn retina_reads_back_aac_frames() {
 
 #[tokio::test]
 async fn retina_reads_back_samples() {
-    for codec in [Codec::Pcma { channels: 1 }, Codec::Pcmu { channels: 1 }] {
-        let units: Vec<_> = [160, 1388, 1389, 4000, 4000, 4000]
+    for codec in [
+        Codec::Pcma { channels: 1 },
+        Codec::Pcmu { channels: 1 },
+        g726(G726Rate::Kbit16),
+        g726(G726Rate::Kbit24),
+        g726(G726Rate::Kbit32),
+        g726(G726Rate::Kbit40),
+        Codec::L16 { channels: 1 },
+        Codec::L16 { channels: 2 },
+    ] {
+        let SampleGroup { bytes: group, ticks } = SampleGroup::of(&codec).unwrap();
+        let most = packet_bytes(&codec);
+        let units: Vec<_> = [group, 160, most, most + group, 2400, 2400, 2400]
             .into_iter()
             .map(|length: usize| {
+                let length = length.next_multiple_of(group);
                 let samples = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
                 unit(codec.clone(), true, samples)
             })
             .collect();
-        let got = through_retina(&codec, &units, 4000).await;
+        let got = through_retina(&codec, &units, 8000).await;
+        let packet_ticks = i64::try_from(most / group).unwrap() * i64::from(ticks);
         let expected: Vec<(i64, Vec<u8>)> = units
             .iter()
             .zip(0_i64..)
             .flat_map(|(unit, n)| {
-                unit.data
-                    .chunks(1388)
-                    .zip(0_i64..)
-                    .map(move |(part, i)| (4000 * n + 1388 * i, part.to_vec()))
+                let parts = unit.data.chunks(most).zip(0_i64..);
+                parts.map(move |(part, i)| (8000 * n + packet_ticks * i, part.to_vec()))
             })
             .collect();
-        assert!(got == expected);
+        assert!(got == expected, "{codec:?}");
+    }
+}
+
+#[tokio::test]
+async fn retina_tells_wrong_samples() {
+    for codec in [g726(G726Rate::Kbit24), Codec::L16 { channels: 2 }] {
+        let most = packet_bytes(&codec);
+        let units = vec![unit_of(codec.clone(), most * 3); 3];
+        for bug in [
+            Bug::PacketLeftOut,
+            Bug::PacketsSwapped,
+            Bug::SequenceSkipsOne,
+            Bug::TimestampOff,
+            Bug::PayloadByteChanged,
+            Bug::PayloadByteLeftOut,
+        ] {
+            let spoil = |n, form| if n == 1 { seeded(bug, &form, 12) } else { form };
+            let got = through_retina_with(&codec, &units, 20_000, spoil).await;
+            let group = SampleGroup::of(&codec).unwrap();
+            let step = i64::try_from(most / group.bytes).unwrap() * i64::from(group.ticks);
+            let right = got.is_ok_and(|got| {
+                got.iter().zip(0_i64..).all(|((time, data), n)| {
+                    let (unit, part) = (n / 3, n % 3);
+                    let from = usize::try_from(part).unwrap() * most;
+                    *time == 20_000 * unit + step * part
+                        && data == &units[0].data[from..from + most]
+                })
+            });
+            assert!(!right, "{bug:?} of {} goes unnoticed", codec.encoding_name());
+        }
     }
 }

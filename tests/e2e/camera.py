@@ -81,6 +81,8 @@ def launches(args):
     )
     alaw = sound + "alawenc ! rtppcmapay name=pay1 pt=8"
     mulaw = sound + "mulawenc ! rtppcmupay name=pay1 pt=0"
+    g726 = sound + "avenc_g726 bitrate=32000 ! rtpg726pay name=pay1 pt=98 force-aal2=false"
+    l16 = sound + "audioresample ! audioconvert ! audio/x-raw,rate=44100,channels=2 ! rtpL16pay name=pay1 pt=10"
     h264 = (
         f"x264enc speed-preset=ultrafast bitrate=600 key-int-max={FPS} sliced-threads=false threads=1 bframes={args.bframes} "
         f"b-adapt=false {'' if args.bframes else 'tune=zerolatency'} ! video/x-h264,profile={'main' if args.bframes else 'baseline'}"
@@ -93,6 +95,8 @@ def launches(args):
     return {
         "/h264": f"( {video}{h264}{alaw} )",
         "/h265": f"( {video}{h265}{mulaw} )",
+        "/h264-g726": f"( {video}{h264}{g726} )",
+        "/h264-l16": f"( {video}{h264}{l16} )",
     }
 
 

@@ -48,7 +48,7 @@ class Table:
 CLIENTS = ["ffmpeg 9", "ffmpeg 5.1", "PyAV", "rtspsrc"]
 NO_TLS_OPTIONS = "its RTSP code hands no TLS options on"
 TABLES = {
-    "codecs": Table("client", "codec", CLIENTS, ["H.264", "H.265", "A-law", "µ-law"]),
+    "codecs": Table("client", "codec", CLIENTS, ["H.264", "H.265", "A-law", "µ-law", "G.726", "L16"]),
     "transports": Table("client", "transport", CLIENTS, ["RTSPS", "plain RTSP on loopback"]),
     "logins": Table(
         "client", "login", CLIENTS, ["password", "generated secret", "client certificate", "Digest only"],

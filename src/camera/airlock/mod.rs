@@ -22,7 +22,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::digest::Algorithm;
-use crate::media::{Kinds, TrackKind};
+use crate::media::{G726, Kinds, TrackKind};
 
 pub use items::Items;
 pub use open::open;
@@ -145,6 +145,10 @@ pub enum Encoding {
     Pcma,
     /// G.711 µ-law.
     Pcmu,
+    /// G.726, RFC 3551 4.5.4.
+    G726(G726),
+    /// L16, RFC 3551 4.5.11.
+    L16,
 }
 
 impl Encoding {
@@ -152,7 +156,7 @@ impl Encoding {
     pub fn kind(self) -> TrackKind {
         match self {
             Self::H264 | Self::H265 => TrackKind::Video,
-            Self::Aac | Self::Pcma | Self::Pcmu => TrackKind::Audio,
+            Self::Aac | Self::Pcma | Self::Pcmu | Self::G726(_) | Self::L16 => TrackKind::Audio,
         }
     }
 }

@@ -225,7 +225,8 @@ impl EndReason {
             Self::Grammar(_) => "the camera breaks the RTSP grammar or its limits",
             Self::Description => "the camera's session description is over the limits",
             Self::NoUsableMedia => {
-                "the camera offers no H.264, H.265, AAC or G.711 track: choose another codec in the camera"
+                "the camera offers no H.264, H.265, AAC, G.711, G.726 or L16 track: \
+                 choose another codec in the camera"
             }
             Self::NotInterleaved => "the camera does not send media over TCP: enable RTSP over TCP",
             Self::ChannelConflict => {

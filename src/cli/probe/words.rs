@@ -29,6 +29,8 @@ impl Words {
             Codec::Aac(p) => Self::audio("AAC-LC", p.sample_rate, p.channels),
             Codec::Pcma { channels } => Self::audio("G.711 A-law", clock_rate, *channels),
             Codec::Pcmu { channels } => Self::audio("G.711 µ-law", clock_rate, *channels),
+            Codec::G726(g726) => Self::audio(g726.encoding_name(), clock_rate, 1),
+            Codec::L16 { channels } => Self::audio("L16", clock_rate, *channels),
         }
     }
 

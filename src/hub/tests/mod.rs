@@ -43,7 +43,11 @@ pub(super) fn unit(
 ) -> AccessUnit {
     let mut data = BytesMut::new();
     match track.codec {
-        Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::Aac(_) => {}
+        Codec::Pcma { .. }
+        | Codec::Pcmu { .. }
+        | Codec::G726(_)
+        | Codec::L16 { .. }
+        | Codec::Aac(_) => {}
         Codec::H264(_) | Codec::H265(_) => data.put_u32(u32::try_from(length).unwrap()),
     }
     data.put_bytes(if random_access { 0x65 } else { 0x41 }, length);

@@ -47,8 +47,8 @@ pub enum DropReason {
     AacTrailing,
     /// AAC frame whose syntax cannot be walked.
     BadAac,
-    /// G.711 frame of a wrong size.
-    BadG711,
+    /// A unit of G.711, G.726 or L16 that is too long, or no whole number of sample groups.
+    BadSamples,
 }
 
 impl DropReason {
@@ -76,7 +76,7 @@ impl DropReason {
         Self::AacData,
         Self::AacTrailing,
         Self::BadAac,
-        Self::BadG711,
+        Self::BadSamples,
     ];
 
     /// The stable metric label.
@@ -104,7 +104,7 @@ impl DropReason {
             Self::AacData => "aac_data",
             Self::AacTrailing => "aac_trailing",
             Self::BadAac => "bad_aac",
-            Self::BadG711 => "bad_g711",
+            Self::BadSamples => "bad_samples",
         }
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use self::video::{Video, VideoCodec};
 use super::aac::{Trailing, Walker};
-use super::{Codec, Track};
+use super::{Codec, SampleGroup, Track};
 use crate::limits;
 
 /// The policy of one track. Keeps the current parameters and the counts.
@@ -42,8 +42,10 @@ pub struct Clean {
 enum Rules {
     Video(Video),
     Aac(Walker),
-    G711 {
-        channels: usize,
+    /// Whole groups of samples, at most so many bytes.
+    Samples {
+        group: SampleGroup,
+        most: usize,
     },
     /// The track's own parameters were not made by the parser: nothing passes.
     Nothing,
@@ -58,8 +60,9 @@ impl Policy {
                 VideoCodec::new(&track.codec).map(|codec| Rules::Video(Video::new(codec)))
             }
             Codec::Aac(parameters) => Walker::new(parameters).map(Rules::Aac),
-            Codec::Pcma { channels } | Codec::Pcmu { channels } => {
-                matches!(channels, 1 | 2).then(|| Rules::G711 { channels: usize::from(*channels) })
+            Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => {
+                let most = SampleGroup::unit_bytes(&track.codec);
+                SampleGroup::of(&track.codec).map(|group| Rules::Samples { group, most })
             }
         };
         Self { track, rules: rules.unwrap_or(Rules::Nothing), counts: DropCounts::default() }
@@ -84,10 +87,9 @@ impl Policy {
             Rules::Aac(walker) => {
                 aac(walker, &data, &mut self.counts).map(|data| audio(&self.track, data))
             }
-            Rules::G711 { channels } => {
-                let lawful = (1..=limits::G711_FRAME_BYTES).contains(&data.len())
-                    && data.len().is_multiple_of(*channels);
-                lawful.then(|| audio(&self.track, data)).ok_or(DropReason::BadG711)
+            Rules::Samples { group, most } => {
+                let lawful = group.fits(data.len()) && data.len() <= *most;
+                lawful.then(|| audio(&self.track, data)).ok_or(DropReason::BadSamples)
             }
             Rules::Nothing => Err(DropReason::UnlawfulParameters),
         };
@@ -100,7 +102,7 @@ impl Policy {
     pub fn replace(&mut self, codec: Codec) -> Result<(), DropReason> {
         let replaced = match &mut self.rules {
             Rules::Video(video) => video.replace(&mut self.track, codec),
-            Rules::Aac(_) | Rules::G711 { .. } | Rules::Nothing => {
+            Rules::Aac(_) | Rules::Samples { .. } | Rules::Nothing => {
                 if codec == self.track.codec {
                     Ok(())
                 } else {

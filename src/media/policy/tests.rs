@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::{AacParameters, H264Parameters, H265Parameters, TrackId};
+use crate::media::{
+    AacParameters, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, TrackId,
+};
 
 const SETS: &str = include_str!("../../../tests/fixtures/media/parameter_sets.txt");
 const H264: &[u8] = include_bytes!("../../../tests/fixtures/media/two_slices.h264");
@@ -37,6 +39,10 @@ fn h264() -> Policy {
 fn h265() -> Policy {
     let s = sets("x265-ctu16");
     policy(Codec::H265(H265Parameters::new(&s[0], &s[1], &s[2]).unwrap()))
+}
+
+fn g726(rate: G726Rate) -> Codec {
+    Codec::G726(G726 { rate, packing: G726Packing::Rfc3551 })
 }
 
 fn unit(nals: &[&[u8]]) -> Bytes {
@@ -285,10 +291,29 @@ fn limits_of_audio() {
     let mut stereo = policy(Codec::Pcmu { channels: 2 });
     let frame = |n| Bytes::from(vec![0x55; n]);
     assert!(mono.clean(frame(limits::G711_FRAME_BYTES)).unwrap().random_access);
-    assert_eq!(mono.clean(frame(limits::G711_FRAME_BYTES + 1)), Err(DropReason::BadG711));
-    assert_eq!(mono.clean(frame(0)), Err(DropReason::BadG711));
+    assert_eq!(mono.clean(frame(limits::G711_FRAME_BYTES + 1)), Err(DropReason::BadSamples));
+    assert_eq!(mono.clean(frame(0)), Err(DropReason::BadSamples));
     assert!(stereo.clean(frame(320)).is_ok());
-    assert_eq!(stereo.clean(frame(321)), Err(DropReason::BadG711));
+    assert_eq!(stereo.clean(frame(321)), Err(DropReason::BadSamples));
+    for (codec, most, group) in [
+        (g726(G726Rate::Kbit16), limits::G726_FRAME_BYTES, 1),
+        (g726(G726Rate::Kbit24), limits::G726_FRAME_BYTES - 1, 3),
+        (g726(G726Rate::Kbit40), limits::G726_FRAME_BYTES, 5),
+        (Codec::L16 { channels: 1 }, limits::L16_FRAME_BYTES, 2),
+        (Codec::L16 { channels: 2 }, limits::L16_FRAME_BYTES, 4),
+    ] {
+        let mut samples = policy(codec);
+        assert_eq!(samples.clean(frame(most)).unwrap().data, frame(most));
+        assert!(samples.clean(frame(group)).unwrap().random_access);
+        for bad in [0, most + group, group * 7 - 1, group * 7 + 1] {
+            let lawful = group == 1 && bad <= most && bad > 0;
+            assert_eq!(
+                samples.clean(frame(bad)).is_ok(),
+                lawful,
+                "{bad} bytes in groups of {group}"
+            );
+        }
+    }
     let mut aac = policy(Codec::Aac(AacParameters::new(&[0x12, 0x10]).unwrap()));
     assert_eq!(aac.clean(frame(limits::AAC_FRAME_BYTES + 1)), Err(DropReason::TooLarge));
     assert_eq!(aac.clean(frame(limits::AAC_FRAME_BYTES)), Err(DropReason::BadAac));

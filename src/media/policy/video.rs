@@ -198,7 +198,11 @@ impl VideoCodec {
                 let (parsed, rules) = H265Parameters::with_rules(&p.vps, &p.sps, &p.pps).ok()?;
                 (parsed == *p).then(|| Self::H265(Box::new(rules)))
             }
-            Codec::Aac(_) | Codec::Pcma { .. } | Codec::Pcmu { .. } => None,
+            Codec::Aac(_)
+            | Codec::Pcma { .. }
+            | Codec::Pcmu { .. }
+            | Codec::G726(_)
+            | Codec::L16 { .. } => None,
         }
     }
 
@@ -264,7 +268,11 @@ impl VideoCodec {
                 let (p, rules) = H265Parameters::with_rules(vps, sps, pps).ok()?;
                 Some((Codec::H265(p), Self::H265(Box::new(rules))))
             }
-            Codec::Aac(_) | Codec::Pcma { .. } | Codec::Pcmu { .. } => None,
+            Codec::Aac(_)
+            | Codec::Pcma { .. }
+            | Codec::Pcmu { .. }
+            | Codec::G726(_)
+            | Codec::L16 { .. } => None,
         }
     }
 }
@@ -278,7 +286,11 @@ impl Sets<'_> {
             Codec::H265(p) => {
                 differ(self.vps, &p.vps) || differ(self.sps, &p.sps) || differ(self.pps, &p.pps)
             }
-            Codec::Aac(_) | Codec::Pcma { .. } | Codec::Pcmu { .. } => false,
+            Codec::Aac(_)
+            | Codec::Pcma { .. }
+            | Codec::Pcmu { .. }
+            | Codec::G726(_)
+            | Codec::L16 { .. } => false,
         }
     }
 }

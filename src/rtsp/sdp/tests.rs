@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::{RTSP_URI_BYTES, SDP_BYTES, SDP_FORMAT_PARAMETERS, SDP_MEDIA};
-use crate::media::{AacParameters, Codec, H264Parameters, H265Parameters, Track, TrackId};
+use crate::media::{
+    AacParameters, Codec, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, Track,
+    TrackId,
+};
 
 fn parse(text: &str) -> SessionDescription {
     SessionDescription::parse(text.as_bytes()).unwrap()
@@ -124,7 +127,7 @@ fn each_limit_holds_and_one_over_fails() {
     assert_eq!(parse(&format!("a=control:{long}c\nm=video 0 R 96")).control, None);
 }
 
-fn tracks() -> [Track; 5] {
+fn tracks() -> [Track; 8] {
     let bytes = Bytes::from_static;
     let h264 = H264Parameters {
         sps: bytes(b"\x67\x4d\x40\x1f\x95\xa0"),
@@ -161,6 +164,9 @@ fn tracks() -> [Track; 5] {
         (Codec::Aac(aac), 48_000),
         (Codec::Pcma { channels: 1 }, 8000),
         (Codec::Pcmu { channels: 2 }, 16_000),
+        (Codec::G726(G726 { rate: G726Rate::Kbit32, packing: G726Packing::Aal2 }), 8000),
+        (Codec::L16 { channels: 2 }, 44_100),
+        (Codec::L16 { channels: 1 }, 16_000),
     ];
     let mut id = 0..;
     codecs.map(|(codec, clock_rate)| Track { id: TrackId(id.next().unwrap()), codec, clock_rate })
@@ -169,7 +175,7 @@ fn tracks() -> [Track; 5] {
 #[test]
 fn our_description_is_exact() {
     let tracks = tracks();
-    let described = [(0, 96), (1, 97), (2, 98), (3, 8), (4, 99)]
+    let described = [(0, 96), (1, 97), (2, 98), (3, 8), (4, 99), (5, 101), (6, 10), (7, 103)]
         .map(|(at, payload_type)| DescribedTrack { track: &tracks[at], payload_type });
     let text = describe(7, 9, &described);
     let lines = [
@@ -199,13 +205,22 @@ fn our_description_is_exact() {
         "m=audio 0 RTP/AVP 99",
         "a=rtpmap:99 PCMU/16000/2",
         "a=control:trackID=4",
+        "m=audio 0 RTP/AVP 101",
+        "a=rtpmap:101 AAL2-G726-32/8000",
+        "a=control:trackID=5",
+        "m=audio 0 RTP/AVP 10",
+        "a=rtpmap:10 L16/44100/2",
+        "a=control:trackID=6",
+        "m=audio 0 RTP/AVP 103",
+        "a=rtpmap:103 L16/16000",
+        "a=control:trackID=7",
         "",
     ];
     assert_eq!(text, lines.join("\r\n"));
     let read = parse(&text);
     assert_eq!(read.control.as_deref(), Some("*"));
     let sections: Vec<_> = read.media.iter().map(|m| m.payload_type.unwrap()).collect();
-    assert_eq!(sections, [96, 97, 98, 8, 99]);
+    assert_eq!(sections, [96, 97, 98, 8, 99, 101, 10, 103]);
     for (section, described) in read.media.iter().zip(&described) {
         assert_eq!(section.clock_rate, Some(described.track.clock_rate));
         assert_eq!(section.control, Some(format!("trackID={}", described.track.id.0)));

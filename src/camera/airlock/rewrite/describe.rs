@@ -10,7 +10,7 @@ use url::Url;
 use super::track::payload_type;
 use crate::camera::airlock::{Encoding, EndReason};
 use crate::limits;
-use crate::media::Kinds;
+use crate::media::{G726, G726Packing, Kinds};
 use crate::rtsp::{MediaSection, Response, SessionDescription};
 
 /// What a DESCRIBE answer says, as far as we take it.
@@ -95,7 +95,7 @@ impl Media {
             Encoding::H264 => h264_format(section),
             Encoding::H265 => h265_format(section)?,
             Encoding::Aac => aac_format(section)?,
-            Encoding::Pcma | Encoding::Pcmu => Vec::new(),
+            Encoding::Pcma | Encoding::Pcmu | Encoding::G726(_) | Encoding::L16 => Vec::new(),
         };
         let url = match &section.control {
             Some(control) => join(base, control)?,
@@ -120,6 +120,12 @@ impl Media {
             Encoding::Aac => ("audio", "mpeg4-generic"),
             Encoding::Pcma => ("audio", "PCMA"),
             Encoding::Pcmu => ("audio", "PCMU"),
+            // The depacketiser does not look into the octets and knows but one of the two packings.
+            Encoding::G726(g726) => {
+                let plain = G726 { packing: G726Packing::Rfc3551, ..g726 };
+                ("audio", plain.encoding_name())
+            }
+            Encoding::L16 => ("audio", "L16"),
         };
         let payload_type = payload_type(index);
         write!(text, "m={media} 0 RTP/AVP {payload_type}\r\n")?;
@@ -158,6 +164,15 @@ fn encoding(section: &MediaSection, clock_rate: u32) -> Option<Encoding> {
         ("audio", "MPEG4-GENERIC") => Some(Encoding::Aac),
         ("audio", "PCMA") => Some(Encoding::Pcma),
         ("audio", "PCMU") => Some(Encoding::Pcmu),
+        ("audio", "L16") => {
+            let channels = section.channels.unwrap_or(1);
+            let known = limits::L16_RATES.contains(&clock_rate) && matches!(channels, 1 | 2);
+            known.then_some(Encoding::L16)
+        }
+        ("audio", name) => {
+            let mono_8_khz = clock_rate == 8_000 && section.channels.unwrap_or(1) == 1;
+            G726::from_encoding_name(name).filter(|_| mono_8_khz).map(Encoding::G726)
+        }
         _ => None,
     }
 }

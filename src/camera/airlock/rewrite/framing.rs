@@ -67,8 +67,9 @@ impl Framing {
             Encoding::H264 => self.h264(payload, timestamp, marker, before),
             Encoding::H265 => self.h265(payload, timestamp, marker, before),
             Encoding::Aac => self.aac(payload, timestamp, marker, before),
-            Encoding::Pcma | Encoding::Pcmu if payload.is_empty() => Err(Bad::Broken),
-            Encoding::Pcma | Encoding::Pcmu => Ok(Checked { units: 1, marker, torn: false }),
+            Encoding::Pcma | Encoding::Pcmu => samples(payload, 1, marker),
+            Encoding::G726(g726) => samples(payload, g726.group().bytes, marker),
+            Encoding::L16 => samples(payload, 2, marker),
         }?;
         Ok(Checked { torn: checked.torn || torn, ..checked })
     }
@@ -191,6 +192,12 @@ impl Framing {
         self.fragment = Some(Fragment { timestamp, scan: Scan::Off, size, seen });
         Ok(Checked { units: u32::from(fresh), marker: false, torn })
     }
+}
+
+/// Samples that need no neighbour, in pieces of `least` octets: the depacketiser refuses half ones.
+fn samples(payload: &[u8], least: usize, marker: bool) -> Result<Checked, Bad> {
+    let whole = !payload.is_empty() && payload.len().is_multiple_of(least);
+    if whole { Ok(Checked { units: 1, marker, torn: false }) } else { Err(Bad::Broken) }
 }
 
 fn h265_type(nal: &[u8]) -> Result<u8, Bad> {
@@ -354,6 +361,25 @@ mod tests {
             assert_eq!(h265(bad), Err(Bad::Broken), "{bad:?}");
         }
         assert_eq!(h265(b"\x62\x01\x53orphan"), Err(Bad::Orphan));
+    }
+
+    #[test]
+    fn samples_come_in_whole_octet_groups() {
+        let g726 = |name| Encoding::G726(crate::media::G726::from_encoding_name(name).unwrap());
+        for (encoding, least) in [
+            (Encoding::Pcma, 1),
+            (g726("G726-16"), 1),
+            (g726("G726-24"), 3),
+            (g726("AAL2-G726-32"), 1),
+            (g726("G726-40"), 5),
+            (Encoding::L16, 2),
+        ] {
+            for length in 0..=31 {
+                let whole = length > 0 && length % least == 0;
+                let expected = if whole { ok(1, false, false) } else { Err(Bad::Broken) };
+                assert_eq!(check(encoding, &[(&[0; 31][..length], 0, false)]), [expected]);
+            }
+        }
     }
 
     #[test]

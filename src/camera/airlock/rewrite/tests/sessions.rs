@@ -1,6 +1,8 @@
 //! Lawful sessions: what is on the wire, what the depacketiser gets.
 
 use super::*;
+use crate::camera::airlock::Encoding;
+use crate::media::G726;
 use crate::rtsp::SessionDescription;
 
 #[test]
@@ -127,6 +129,45 @@ fn only_what_has_a_depacketiser_is_presented() {
     assert_eq!(Bench::new().described(none), Err(EndReason::NoUsableMedia));
     let first = sdp.replace("H265/90000", "JPEG/90000").replace("AAC-hbr", "AAC-lbr");
     assert_eq!(Bench::new().described(&first), Err(EndReason::NoUsableMedia));
+}
+
+#[test]
+fn samples_are_taken_at_known_rates_and_channels() {
+    let presented = |map: &str, payload_type: u8| {
+        let sdp = format!("v=0\r\nm=audio 0 RTP/AVP {payload_type}\r\n{map}a=control:a\r\n");
+        let mut bench = Bench::new();
+        bench.described(&sdp).ok()?;
+        let text = bench.hears_text();
+        let line = text.lines().find(|line| line.starts_with("a=rtpmap:")).unwrap();
+        Some((line.to_owned(), bench.rewriter.presented()[0].encoding))
+    };
+    let mapped = |name: &str| presented(&format!("a=rtpmap:97 {name}\r\n"), 97);
+    let g726 = |name| Encoding::G726(G726::from_encoding_name(name).unwrap());
+    for (name, toward_depacketiser, encoding) in [
+        ("G726-32/8000", "G726-32/8000", g726("G726-32")),
+        ("g726-40/8000/1", "G726-40/8000/1", g726("G726-40")),
+        ("AAL2-G726-32/8000", "G726-32/8000", g726("AAL2-G726-32")),
+        ("L16/48000/2", "L16/48000/2", Encoding::L16),
+        ("L16/8000", "L16/8000", Encoding::L16),
+    ] {
+        let line = format!("a=rtpmap:96 {toward_depacketiser}");
+        assert_eq!(mapped(name), Some((line, encoding)), "{name}");
+    }
+    assert_eq!(presented("", 10), Some(("a=rtpmap:96 L16/44100/2".into(), Encoding::L16)));
+    assert_eq!(presented("", 11), Some(("a=rtpmap:96 L16/44100/1".into(), Encoding::L16)));
+    for refused in [
+        "G726-32/16000",
+        "G726-32/8000/2",
+        "G726-48/8000",
+        "L16/96000",
+        "L16/44000",
+        "L16/44100/3",
+        "L24/48000/2",
+    ] {
+        assert_eq!(mapped(refused), None, "{refused}");
+    }
+    // Payload type 2 has no meaning of its own (RFC 3551 6).
+    assert_eq!(presented("", 2), None);
 }
 
 #[test]
