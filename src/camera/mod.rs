@@ -49,6 +49,8 @@ pub struct ProfileSettings {
     pub path: String,
     /// When it is pulled.
     pub start: StartMode,
+    /// Bytes of its ring in the hub; `None`: as the hub's settings say.
+    pub ring_bytes: Option<usize>,
 }
 
 /// When a stream is pulled.

@@ -92,7 +92,7 @@ impl Supervisors {
                 let stream = profile.stream.clone();
                 let request = request(&camera, profile, address)?;
                 let publisher = hub
-                    .declare(stream.clone())
+                    .declare_with(stream.clone(), profile.ring_bytes)
                     .map_err(|error| CannotStart::Hub(stream.clone(), error))?;
                 supervisors.push(Supervisor {
                     source: Source {

@@ -77,6 +77,7 @@ impl World {
             stream: StreamName::parse(&format!("door/{profile}")).unwrap(),
             path: format!("/{profile}"),
             start: wanted.start,
+            ring_bytes: None,
         };
         let settings = CameraSettings {
             name: "door".to_owned(),
@@ -420,6 +421,7 @@ async fn a_camera_without_a_picture_to_start_with_is_left_in_time() {
         stream: stream.clone(),
         path: "/main".to_owned(),
         start: StartMode::Always,
+        ring_bytes: None,
     };
     let settings = CameraSettings {
         name: "door".to_owned(),
@@ -490,6 +492,7 @@ async fn settings_that_do_not_fit_are_refused() {
             stream: StreamName::parse(stream).unwrap(),
             path: path.to_owned(),
             start: StartMode::OnDemand { linger: Duration::ZERO },
+            ring_bytes: None,
         };
         let camera = CameraSettings {
             name: name.to_owned(),

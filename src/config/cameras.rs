@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Reading;
+use super::gateway::{RING_MIB, bytes, mebibytes};
 use super::reader::{At, Table, socket_addr};
 use super::secret;
 use crate::camera::{BasicPolicy, CameraSettings, Login, ProfileSettings, StartMode};
-use crate::limits;
 use crate::media::StreamName;
-use crate::segment;
+use crate::{hub, limits, segment};
 
 #[derive(Clone, Copy)]
 enum Start {
@@ -21,6 +21,7 @@ enum Start {
 /// The cameras, and the address list they make.
 pub(super) fn read(
     root: &mut Table<'_, '_>,
+    rings: &hub::Settings,
     reading: &mut Reading<'_>,
 ) -> (Vec<CameraSettings>, BTreeMap<String, SocketAddr>) {
     let mut cameras = Vec::new();
@@ -42,7 +43,7 @@ pub(super) fn read(
             BasicPolicy::Refuse,
             &mut reading.faults,
         );
-        let profiles = profiles(&mut table, name.as_ref(), reading);
+        let profiles = profiles(&mut table, name.as_ref(), rings, reading);
         table.finish(&mut reading.faults);
         let Some(name) = name else { continue };
         if !names.insert(name.value.clone()) {
@@ -114,6 +115,7 @@ fn login(table: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Login> 
 fn profiles(
     table: &mut Table<'_, '_>,
     camera: Option<&At<String>>,
+    rings: &hub::Settings,
     reading: &mut Reading<'_>,
 ) -> Vec<ProfileSettings> {
     let mut profiles = Vec::new();
@@ -137,6 +139,7 @@ fn profiles(
             &mut reading.faults,
         );
         let start = start(&mut profile, reading);
+        let ring_bytes = ring(&mut profile, rings, reading);
         profile.finish(&mut reading.faults);
         let (Some(name), Some(path)) = (name, path) else { continue };
         let path = checked_path(&path, reading);
@@ -150,7 +153,7 @@ fn profiles(
         match StreamName::parse(&format!("{}/{}", camera.value, name.value)) {
             Ok(stream) => {
                 if let Some(path) = path {
-                    profiles.push(ProfileSettings { stream, path, start });
+                    profiles.push(ProfileSettings { stream, path, start, ring_bytes });
                 }
             }
             Err(error) => reading.faults.add(
@@ -175,6 +178,20 @@ fn start(profile: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> StartMode {
         Start::Always => StartMode::Always,
         Start::OnDemand => StartMode::OnDemand { linger },
     }
+}
+
+/// The memory of one stream's ring, if it is not to be that of the others.
+fn ring(
+    profile: &mut Table<'_, '_>,
+    rings: &hub::Settings,
+    reading: &mut Reading<'_>,
+) -> Option<usize> {
+    if !profile.has("ring_mib") {
+        return None;
+    }
+    let (own, all) = (mebibytes(rings.ring_bytes), mebibytes(rings.rings_bytes));
+    let range = 1..all.min(RING_MIB) + 1;
+    Some(bytes(profile.mebibytes("ring_mib", range, own, &mut reading.faults)))
 }
 
 /// The path goes into a request line as it stands.

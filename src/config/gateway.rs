@@ -228,9 +228,9 @@ pub(super) fn hub(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> hub::S
     let defaults = hub::Settings::default();
     let lag = std::time::Duration::from_millis(200)..std::time::Duration::from_secs(10);
     let reader_lag = table.duration("reader_lag", lag, defaults.reader_lag, &mut reading.faults);
-    let mib = |bytes: usize| u64::try_from(bytes >> 20).unwrap_or(u64::MAX);
-    let each = table.mebibytes("stream_mib", 1..257, mib(limits::RING_BYTES), &mut reading.faults);
-    let all = table.mebibytes("all_mib", 16..65_537, mib(limits::RINGS_BYTES), &mut reading.faults);
+    let (each, all) = (mebibytes(defaults.ring_bytes), mebibytes(defaults.rings_bytes));
+    let each = table.mebibytes("stream_mib", 1..RING_MIB + 1, each, &mut reading.faults);
+    let all = table.mebibytes("all_mib", 16..65_537, all, &mut reading.faults);
     if each > all {
         reading.faults.add(
             table.span(),
@@ -238,8 +238,18 @@ pub(super) fn hub(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> hub::S
         );
     }
     table.finish(&mut reading.faults);
-    let bytes = |mib: u64| usize::try_from(mib << 20).unwrap_or(usize::MAX);
     hub::Settings { reader_lag, ring_bytes: bytes(each), rings_bytes: bytes(all), ..defaults }
+}
+
+/// Greatest ring that can be asked for, MiB.
+pub(super) const RING_MIB: u64 = 256;
+
+pub(super) fn mebibytes(bytes: usize) -> u64 {
+    u64::try_from(bytes >> 20).unwrap_or(u64::MAX)
+}
+
+pub(super) fn bytes(mib: u64) -> usize {
+    usize::try_from(mib << 20).unwrap_or(usize::MAX)
 }
 
 /// From where a listener can be reached.

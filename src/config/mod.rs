@@ -103,7 +103,7 @@ fn read(mut root: Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Settings> 
     let rtsp = gateway::rtsp(&mut root, reading);
     let admin = gateway::admin(&mut root, reading);
     let hub = gateway::hub(&mut root, reading);
-    let (cameras, addresses) = cameras::read(&mut root, reading);
+    let (cameras, addresses) = cameras::read(&mut root, &hub, reading);
     let auth = users::read(&mut root, reading);
     root.finish(&mut reading.faults);
     Some(Settings {

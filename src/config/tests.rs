@@ -98,6 +98,17 @@ fn one_over_each_bound_of_the_file_is_refused() {
     ] {
         assert_eq!(messages(&format!("{gateway}[rings]\n{rings}")).len(), 1, "{rings}");
     }
+    for (all, ring, most) in [(512, 257, 256), (512, 0, 256), (64, 65, 64)] {
+        let text = format!("{gateway}[rings]\nall_mib = {all}\n{CAMERA}ring_mib = {ring}\n");
+        let said_all = messages(&text);
+        let said =
+            format!("camera.profile.ring_mib: must be a whole number of MiB from 1 to {most}");
+        assert!(said_all.len() == 1 && said_all[0].ends_with(&said), "{said_all:?}");
+        let fits = text.replace(&format!("ring_mib = {ring}"), &format!("ring_mib = {most}"));
+        let profiles = load_text(&fits).unwrap().settings.cameras.remove(0).profiles;
+        let rings: Vec<_> = profiles.iter().map(|profile| profile.ring_bytes).collect();
+        assert_eq!(rings, [None, Some(most << 20)], "{fits}");
+    }
     assert_eq!(
         messages(&format!("[gateway]\nnames = [{:?}]", format!("{}.lan", "a".repeat(64)))).len(),
         1

@@ -39,7 +39,7 @@ pub struct Settings {
     pub reader_lag: Duration,
     /// Media kept before the current group of pictures.
     pub before_group: Duration,
-    /// Bytes of one stream's ring, shared forms included.
+    /// Bytes of one stream's ring, shared forms included, where the stream has no number of its own.
     pub ring_bytes: usize,
     /// Access units of one stream's ring.
     pub ring_units: usize,
@@ -93,8 +93,18 @@ impl Hub {
         Arc::new(Self { inner: Arc::new(inner) })
     }
 
-    /// Declares a stream. The publisher's drop ends it and its readers.
+    /// Declares a stream with a ring of [`Settings::ring_bytes`]. The publisher's drop ends it and its
+    /// readers.
     pub fn declare(&self, name: StreamName) -> Result<Publisher, CannotDeclare> {
+        self.declare_with(name, None)
+    }
+
+    /// The same with a ring of `ring_bytes`, if any are given.
+    pub fn declare_with(
+        &self,
+        name: StreamName,
+        ring_bytes: Option<usize>,
+    ) -> Result<Publisher, CannotDeclare> {
         let inner = &self.inner;
         let mut streams = inner.streams();
         let count = streams.len();
@@ -104,7 +114,9 @@ impl Hub {
             Entry::Vacant(vacant) => {
                 let name = vacant.key().clone();
                 let metrics = inner.metrics.hub.stream(name.as_str());
-                let stream = Stream::new(name, inner.settings, &inner.budget, metrics);
+                let ring_bytes = ring_bytes.unwrap_or(inner.settings.ring_bytes);
+                let settings = Settings { ring_bytes, ..inner.settings };
+                let stream = Stream::new(name, settings, &inner.budget, metrics);
                 vacant.insert(Arc::clone(&stream));
                 Ok(Publisher { stream, inner: Arc::clone(inner) })
             }

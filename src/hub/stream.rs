@@ -175,7 +175,7 @@ impl Stream {
                 stream = %self.name,
                 bytes,
                 "a group of pictures does not fit the ring; new readers wait for the next random \
-                 access point; shorten the camera's key-frame interval or enlarge the ring"
+                 access point; shorten the camera's key-frame interval or enlarge the ring (ring_mib)"
             ),
             News::Again => {}
         }

@@ -21,7 +21,7 @@ import threading
 import time
 
 CLIPS = pathlib.Path(__file__).resolve().parents[2] / "src/simulator/clips"
-UNIT_BYTES = 4 * 1024 * 1024  # limits::ACCESS_UNIT_BYTES
+UNIT_BYTES = 5 * 512 * 1024  # limits::ACCESS_UNIT_BYTES
 SECONDS = 20  # no connection lives longer
 ESCAPES = "\x1b[31mred\x1b]0;title\x07\x9b1m\x00\x7f<script>"
 
@@ -275,22 +275,21 @@ class Talk:
 class Mode:
     """`ends`: labels of `EndReason` or `Ending` that are right; `within`: the limit, s; None: it may go on.
 
-    `basic`: the settings allow Basic. `ring`: whole pictures at full rate, which the stream's ring keeps.
+    `basic`: the settings allow Basic.
     """
 
     run: object
     ends: tuple
     within: object
     basic: bool = False
-    ring: bool = False
 
 
 MODES = {}
 
 
-def mode(*ends, within=0, name=None, basic=False, ring=False):
+def mode(*ends, within=0, name=None, basic=False):
     def add(run):
-        MODES[name or run.__name__] = Mode(run, ends, within, basic, ring)
+        MODES[name or run.__name__] = Mode(run, ends, within, basic)
         return run
 
     return add
@@ -374,7 +373,7 @@ def endless_unit(t):
     paced(t, more)
 
 
-@mode("byte_rate", within=None, ring=True)
+@mode("byte_rate", within=None)
 def byte_rate(t):
     """Whole units, faster than any camera may: 75 MB at once, where 25 MB and as much a second are allowed."""
     sets, stream = pictures_of("door.h264")[0][:2], Stream()
@@ -432,7 +431,7 @@ def lonely_sei(t):
     paced(t, unit, 400_000)
 
 
-@mode("unacknowledged", "stalled", "byte_rate", within=5, ring=True)
+@mode("unacknowledged", "stalled", "byte_rate", within=5)
 def pinned_fragment(t):
     """One track begins a picture and never ends it, the other plays at 10 MB/s."""
     second = description(control="track2")
@@ -451,18 +450,21 @@ def pinned_fragment(t):
     paced(t, unit, 10_000_000)
 
 
-@mode(within=None, ring=True)
+@mode(within=None)
 def lawful_maximum(t):
-    """Key pictures of 0.99 of the bound (which counts packet headers too), at 20 MB/s: nothing forbids them."""
+    """Key pictures of 0.99 of the bound (which counts packet headers too), for 8 s at 20 MB/s and then one a second,
+    60 s in all: nothing forbids them."""
+    t.deadline += 60
     t.play()
     sets, stream = pictures_of("door.h264")[0][:2], Stream()
     big = key_nal() + b"\x55" * (UNIT_BYTES * 99 // 100 * 1400 // 1420 - len(key_nal()))
     t.attack()
     begin = time.monotonic()
-    for n in range(40):
-        t.send(stream.unit([*sets, big], 1000 + n * 18000, 1400))
+    times = [n / 8 for n in range(1, 64)] + list(range(8, 61))
+    for until in times:
+        t.send(stream.unit([*sets, big], 1000 + int(until * 90000), 1400))
         t.serve()
-        t.pause(begin + (n + 1) * 0.21 - time.monotonic())
+        t.pause(begin + until - time.monotonic())
     raise Done
 
 

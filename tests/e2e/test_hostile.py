@@ -25,7 +25,6 @@ from conftest import PASSWORD
 
 USER, CAMERA_PASSWORD = "admin", "planted-Hostile-5ecret"
 RISE_KIB = 24 * 1024
-RING_KIB = 32 * 1024  # limits::RING_BYTES: media kept for readers, beside what the camera's connection costs
 LOGIN_ENDS = {"basic_refused", "basic_after_digest", "login_refused"}
 LOGIN_PAUSE_MS, PAUSE_MS = 20_000, 500
 ATTEMPTS_A_MINUTE = 10  # pauses of 1, 2, 4, ... s, less a quarter
@@ -229,7 +228,7 @@ def alone(work, third, mode):
         until(5, lambda: gateway.health(stream)["state"] == "waiting")
         before = peak_kib(gateway)
         with Hostile(work, mode, third.name, port) as camera:
-            end = until(40, camera.first_end)
+            end = until(80, camera.first_end)
             assert end, f"{mode} does not end: {camera.events()} {gateway.said()}"
             # TEARDOWN may be under way for half a second.
             until(5, lambda: metric_labels(gateway.page("/metrics"), stream) - {"unreachable"})
@@ -298,8 +297,8 @@ def table(seen, together):
 
 Written by `CAMLOCK_WRITE_TABLES=1 pytest tests/e2e/test_hostile.py`; the modes are those of `tests/e2e/hostile_camera.py`.
 
-- Rise: of the gateway's peak memory (VmHWM), each mode before a gateway of its own; the bound is 24 MiB. With \\*: the
-  stream's ring is in it, which keeps up to 32 MiB of media for readers.
+- Rise: of the gateway's peak memory (VmHWM), each mode before a gateway of its own; the bound is 24 MiB. The
+  stream's ring is in it.
 - Time: from the first hostile byte, or the begin of the silence, to the gateway's TEARDOWN or close.
 - Reason: as in `camlock_camera_ends_total`. `camera_closed`: the gateway had no cause to end it; the camera left.
 - Lines: of the log for that camera in a minute with all modes at once; the bound is {LINES_A_MINUTE}.
@@ -311,8 +310,7 @@ panic, no connection and no datagram to another host, no camera password in clea
 |---|---:|---:|---|---:|
 """
     for mode, one in seen.items():
-        ring = " \\*" if hostile_camera.MODES[mode].ring else ""
-        text += f"| {mode} | {one.rise_kib / 1024:.1f}{ring} | {one.seconds:.1f} | {', '.join(sorted(one.labels))} | {one.lines} |\n"
+        text += f"| {mode} | {one.rise_kib / 1024:.1f} | {one.seconds:.1f} | {', '.join(sorted(one.labels))} | {one.lines} |\n"
     return text
 
 
@@ -341,7 +339,7 @@ def test_a_hostile_camera(runs, mode):
     assert one.health["state"] == "waiting" and one.health["reason"], said
     assert one.health["retry_in_ms"] >= (LOGIN_PAUSE_MS if one.labels & LOGIN_ENDS else PAUSE_MS), said
     assert together.attempts[mode] <= ATTEMPTS_A_MINUTE, (mode, together.attempts[mode])
-    assert one.rise_kib <= RISE_KIB + RING_KIB * expected.ring, said
+    assert one.rise_kib <= RISE_KIB, said
     assert one.lines <= LINES_A_MINUTE, said + "\n" + "\n".join(
         line for line in together.log.splitlines() if stream_of(mode) in line
     )

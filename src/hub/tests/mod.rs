@@ -386,6 +386,59 @@ async fn a_group_that_does_not_fit_is_said_once_and_new_readers_wait() {
     assert_eq!(all(&mut new).await, [20, 21]);
 }
 
+/// Two groups of pictures, 25 a second, with 50 sounds a second beside them.
+fn two_groups(ring_bytes: usize, seconds: u64, key: usize, other: usize) -> (Vec<Pushed>, Ring) {
+    let settings = Settings { ring_bytes, ..Settings::default() };
+    let mut ring = Ring::new(settings, &Budget::new(settings.rings_bytes));
+    let (picture, sound) = (video(0, 3840, 0), sound(1));
+    let tracks = vec![Arc::clone(&picture), Arc::clone(&sound)];
+    ring.set_tracks(tracks, || Origin { ssrc: 1, seq: 0, rtp_time: 0 });
+    let mut pushed = Vec::new();
+    for n in 0..2 * 25 * seconds {
+        let is_key = n % (25 * seconds) == 0;
+        let bytes = if is_key { key } else { other };
+        pushed.push(ring.push(unit(&picture, milli(n * 40), is_key, bytes)));
+        for half in 0..2 {
+            pushed.push(ring.push(unit(&sound, milli(n * 40 + half * 20), true, 160)));
+        }
+    }
+    (pushed, ring)
+}
+
+#[test]
+fn long_groups_and_large_pictures_fit_the_default_ring() {
+    // 10 s at 4 Mbit/s; 8 megapixels, 2 s at 12 Mbit/s with key pictures of 1.5 MB.
+    for (seconds, key, other) in [(10, 300_000, 18_875), (2, 1_500_000, 30_600)] {
+        let total = key + other * (25 * usize::try_from(seconds).unwrap() - 1);
+        assert!(total >= if seconds == 10 { 4_999_000 } else { 2_999_000 }, "{total}");
+        let (pushed, ring) = two_groups(limits::RING_BYTES, seconds, key, other);
+        assert!(pushed.iter().all(|pushed| *pushed == Pushed::Kept), "{seconds} s");
+        // Readers may start at the second one's first picture up to its end.
+        assert_eq!(
+            ring.track(TrackId(0)).unwrap().newest_random_access.unwrap().index,
+            seconds * 75
+        );
+        // Half as much again does not: that is said, and no more is kept than may be.
+        let (pushed, ring) = two_groups(limits::RING_BYTES / 3, seconds, key, other);
+        assert!(pushed.contains(&Pushed::Cut(News::First)), "{seconds} s");
+        assert!(ring.bytes() <= limits::RING_BYTES / 3 && ring.end() == 2 * seconds * 75);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_may_have_a_ring_of_its_own() {
+    let at = setting(Settings { ring_bytes: 3000, ..Settings::default() });
+    let own = StreamName::parse("yard/main").unwrap();
+    let publisher = at.hub.declare_with(own, Some(6000)).unwrap();
+    publisher.set_tracks(vec![Arc::clone(&at.picture)]);
+    for n in 0..7 {
+        at.picture(n * 40, n == 0);
+        publisher.push(unit(&at.picture, milli(n * 40), n == 0, 100));
+    }
+    assert!(at.metric("camlock_stream_ring_cuts_total{stream=\"door/main\"} 1"));
+    assert!(at.metric("camlock_stream_ring_cuts_total{stream=\"yard/main\"} 0"));
+}
+
 #[test]
 fn groups_that_do_not_fit_are_news_once_in_a_while() {
     let settings = Settings { ring_units: 4, ..Settings::default() };

@@ -420,10 +420,11 @@ mod tests {
 
     #[test]
     fn one_over_the_bytes_packets_and_nals_of_a_unit() {
-        assert_eq!(one_unit(1024 - OVERHEAD, 4096), Ok(Fate::Passed));
-        assert_eq!(one_unit(1024 - OVERHEAD, 4097), Err(EndReason::UnitBytes));
-        assert_eq!(one_unit(2, 16 * 1024), Ok(Fate::Passed));
-        assert_eq!(one_unit(2, 16 * 1024 + 1), Err(EndReason::UnitPackets));
+        let (bytes, packets) = (limits::ACCESS_UNIT_BYTES, limits::ACCESS_UNIT_PACKETS);
+        assert_eq!(one_unit(1024 - OVERHEAD, bytes / 1024), Ok(Fate::Passed));
+        assert_eq!(one_unit(1024 - OVERHEAD, bytes / 1024 + 1), Err(EndReason::UnitBytes));
+        assert_eq!(one_unit(2, packets), Ok(Fate::Passed));
+        assert_eq!(one_unit(2, packets + 1), Err(EndReason::UnitPackets));
 
         let now = tokio::time::Instant::now().into_std();
         let unit = |nals: usize| {
