@@ -1,0 +1,100 @@
+//! `docs/cameras.md`, made of what was seen and of the words in [`super::cameras`].
+
+use super::cameras::{TRANSCRIPTS, Transcript};
+use super::replay::{Corpus, Outcome, Replayed, replay, script};
+use super::seen::Track;
+use super::stripped::stripped;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cameras.md");
+
+const TEXT: &str = "# Cameras
+
+Written by `CAMLOCK_WRITE_TABLES=1 cargo test dialects` and compared with every run of the tests
+(`src/camera/airlock/tests/dialects`).
+
+## What cameras answered
+
+Each row is a message that a real camera sent, as it comes with the depacketiser's package (retina,
+`src/client/testdata`). A scripted camera answers with it over a socket, once to retina alone and once to the airlock with
+retina behind it; what the message leaves open is answered plainly. Tracks, codecs, parameter sets, timestamps, units of media,
+sender reports and the requests on the wire must be the same both ways, or the airlock refuses with a reason of its own where
+retina fails too.
+
+- Plays: what came out. *Left out* are tracks that are never set up: a camera's metadata on purpose (its own text), other codings
+  because nothing unpacks them.
+- Ends here: names of headers, their parameters, lines and attributes of this message that retina does not get to see. Nor does it
+  see the values of the others: what passes are numbers and parameter sets, decoded and written anew.
+
+";
+
+/// The whole file.
+pub(super) async fn render(corpus: &Corpus) -> String {
+    let mut text = TEXT.to_owned();
+    text += "| camera | message | quirk | what we do | plays | ends here |\n|---|---|---|---|---|---|\n";
+    for transcript in TRANSCRIPTS {
+        let replayed = replay(transcript, corpus).await;
+        text += &row(transcript, &replayed, corpus);
+    }
+    text
+}
+
+/// Writes the file if told to; the lines in which it differs from `expected`.
+pub(super) fn write_or_compare(expected: &str) -> Vec<String> {
+    if std::env::var_os("CAMLOCK_WRITE_TABLES").is_some() {
+        std::fs::write(FILE, expected).unwrap();
+    }
+    let text = std::fs::read_to_string(FILE).unwrap_or_default();
+    if text == expected {
+        return Vec::new();
+    }
+    let not_in = |lines: &str, other: &str| -> Vec<String> {
+        let missing = lines.lines().filter(|line| !other.lines().any(|l| l == *line));
+        missing.map(str::to_owned).collect()
+    };
+    let mut stale = vec!["lines of one and not of the other:".to_owned()];
+    stale.extend(not_in(expected, &text));
+    stale.extend(not_in(&text, expected));
+    stale
+}
+
+fn row(transcript: &Transcript, replayed: &Replayed, corpus: &Corpus) -> String {
+    let Transcript { name, camera, quirk, answer, .. } = transcript;
+    let dash = |text: &str| if text.is_empty() { "–".to_owned() } else { text.to_owned() };
+    let stripped = stripped(&corpus[*name], &script(transcript, corpus)).join(", ");
+    let (quirk, answer, stripped) = (dash(quirk), dash(answer), dash(&stripped));
+    format!("| {camera} | {name} | {quirk} | {answer} | {} | {stripped} |\n", plays(replayed))
+}
+
+fn plays(replayed: &Replayed) -> String {
+    let seen = match &replayed.outcome {
+        Outcome::Same(seen) => seen,
+        Outcome::Refused(reason) => return format!("refused (`{}`): {reason}", reason.label()),
+        Outcome::Differs(how) => return format!("{how:?}"),
+    };
+    let mut text = seen.played.iter().map(track).collect::<Vec<_>>().join(", ");
+    if !replayed.left.is_empty() {
+        text += &format!("; left out: {}", replayed.left.join(", "));
+    }
+    if replayed.unreadable > 0 {
+        text += &format!("; {} not readable", replayed.unreadable);
+    }
+    text
+}
+
+fn track(track: &Track) -> String {
+    let name = match track.encoding.as_str() {
+        "h264" => "H.264",
+        "h265" => "H.265",
+        "mpeg4-generic" => "AAC",
+        "pcma" => "A-law",
+        "pcmu" => "µ-law",
+        other => panic!("no name for {other}"),
+    };
+    let size = track.size.map(|(width, height)| format!(" {width}×{height}")).unwrap_or_default();
+    let rate = match (track.frame_rate_milli, track.media.as_str()) {
+        (Some(milli), "video") => format!(", {}/s", f64::from(milli) / 1000.0),
+        (_, "audio") => format!(" {} Hz", track.clock_rate),
+        (_, _) => String::new(),
+    };
+    format!("{name}{size}{rate}")
+}
