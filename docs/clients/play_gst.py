@@ -37,6 +37,7 @@ def arguments():
     parser.add_argument("--password")
     parser.add_argument("--cert", help="client certificate, PEM")
     parser.add_argument("--key", help="its key, PEM")
+    parser.add_argument("--onvif-mode", action="store_true", help="ask as an ONVIF client does (rtspsrc's onvif-mode)")
     parser.add_argument("--pictures", type=int, help="decode that many pictures without a window, then stop")
     parser.add_argument("--gray", help="with --pictures: write WIDTH HEIGHT, then the luma planes, to this file")
     parser.add_argument("--sound", help="with --pictures: write the sound as 16-bit mono samples to this file")
@@ -53,6 +54,7 @@ def main():
     source.set_property("location", args.url)
     Gst.util_set_object_arg(source, "protocols", "tcp+tls")
     source.set_property("latency", 200)
+    source.set_property("onvif-mode", args.onvif_mode)
     source.set_property("tls-database", Gio.TlsFileDatabase.new(args.ca))
     if args.user:
         source.set_property("user-id", args.user)

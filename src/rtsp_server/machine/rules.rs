@@ -41,10 +41,14 @@ fn is_zero_quality(parameter: &str) -> bool {
     })
 }
 
+/// Zero of the NTP clock. rtspsrc asks for it in its `onvif-mode` when it means "from the beginning" (ONVIF
+/// Streaming, Replay control). Any later time asks for a recording, which a live stream does not have.
+const CLOCK_ZERO: &str = "19000101T000000Z";
+
 /// Where PLAY is asked to begin. The stream is live, so both begin now; the answer repeats the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlayFrom {
-    /// No `Range`, or `npt=now-`.
+    /// No `Range`, `npt=now-`, or the oldest there is by the wall clock ([`CLOCK_ZERO`]).
     Now,
     /// `npt=0-` in one of its spellings.
     Zero,
@@ -58,7 +62,10 @@ impl PlayFrom {
         let range = value.split(';').next().unwrap_or_default();
         let (unit, range) = range.split_once('=')?;
         let from = range.trim().strip_suffix('-')?.trim();
-        if !unit.trim().eq_ignore_ascii_case("npt") {
+        let unit = unit.trim();
+        if unit.eq_ignore_ascii_case("clock") {
+            from.eq_ignore_ascii_case(CLOCK_ZERO).then_some(Self::Now)
+        } else if !unit.eq_ignore_ascii_case("npt") {
             None
         } else if from.eq_ignore_ascii_case("now") {
             Some(Self::Now)
@@ -140,6 +147,9 @@ mod tests {
             ("npt=-5", None),
             ("npt=-", None),
             ("npt=now", None),
+            ("clock=19000101T000000Z-", Some(PlayFrom::Now)),
+            ("CLOCK = 19000101t000000z-", Some(PlayFrom::Now)),
+            ("clock=19000101T000000Z-20260101T000000Z", None),
             ("clock=20260101T000000Z-", None),
             ("smpte=0:00:00-", None),
             ("", None),
