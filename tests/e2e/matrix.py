@@ -45,10 +45,17 @@ class Table:
         return self.never.get((row, column)) or self.never.get((row, None))
 
 
-CLIENTS = ["ffmpeg 9", "ffmpeg 5.1", "PyAV", "rtspsrc"]
+CLIENTS = ["ffmpeg 9", "ffmpeg 5.1", "PyAV", "OpenCV", "rtspsrc", "rtspsrc onvif-mode"]
+SOUND = ["A-law", "µ-law", "G.726", "L16"]
+# Clients that take the pictures alone.
+SILENT = ["OpenCV"]
+NO_SOUND = "it takes no sound"
 NO_TLS_OPTIONS = "its RTSP code hands no TLS options on"
 TABLES = {
-    "codecs": Table("client", "codec", CLIENTS, ["H.264", "H.265", "A-law", "µ-law", "G.726", "L16"]),
+    "codecs": Table(
+        "client", "codec", CLIENTS, ["H.264", "H.265", *SOUND],
+        {(client, codec): NO_SOUND for client in SILENT for codec in SOUND},
+    ),
     "transports": Table("client", "transport", CLIENTS, ["RTSPS", "plain RTSP on loopback"]),
     "logins": Table(
         "client", "login", CLIENTS, ["password", "generated secret", "client certificate", "Digest only"],

@@ -45,12 +45,20 @@ def ffmpeg_5(access, work):
 
 
 def pyav(access, work):
+    return play_script("play_av.py", access.url_with_login, work, *libavformat_options(access))
+
+
+def opencv(access, work):
+    return play_script("play_cv.py", access.url_with_login, work, *libavformat_options(access))
+
+
+def libavformat_options(access):
     options = {"rtsp_transport": "tcp"}
     if access.encrypted:
         options |= {"ca_file": access.ca, "tls_verify": "1"}
     if access.certificate:
         options |= {"cert_file": access.certificate[0], "key_file": access.certificate[1]}
-    return play_script("play_av.py", access.url_with_login, work, *[f"{name}={value}" for name, value in options.items()])
+    return [f"{name}={value}" for name, value in options.items()]
 
 
 def rtspsrc(access, work, *options):
@@ -58,7 +66,18 @@ def rtspsrc(access, work, *options):
     return peers.play_gstreamer(access.url, PICTURES, work, access.ca, access.login, cert, key, options=options)
 
 
-CLIENTS = {"ffmpeg 9": ffmpeg_9, "ffmpeg 5.1": ffmpeg_5, "PyAV": pyav, "rtspsrc": rtspsrc}
+def rtspsrc_onvif(access, work):
+    return rtspsrc(access, work, "--onvif-mode")
+
+
+CLIENTS = {
+    "ffmpeg 9": ffmpeg_9,
+    "ffmpeg 5.1": ffmpeg_5,
+    "PyAV": pyav,
+    "OpenCV": opencv,
+    "rtspsrc": rtspsrc,
+    "rtspsrc onvif-mode": rtspsrc_onvif,
+}
 
 
 def play_script(script, url, work, *options):

@@ -34,14 +34,22 @@ class Run:
     def __str__(self):
         return "-".join(dataclasses.astuple(self)).replace(" ", "_").replace("/", "_")
 
-    def cells(self):
+    @property
+    def sound(self):
+        return self.client not in matrix.SILENT
+
+    def ways(self):
         yield "logins", {"client": self.client, "login": self.login}
         yield "transports", {"client": self.client, "transport": self.transport}
+
+    def cells(self):
+        yield from self.ways()
         for codec in CODECS.get(self.stream, ()):
-            yield "codecs", {"client": self.client, "codec": codec}
+            if self.sound or codec not in matrix.SOUND:
+                yield "codecs", {"client": self.client, "codec": codec}
 
     def possible(self):
-        return all(matrix.TABLES[table].reason(*keys.values()) is None for table, keys in self.cells())
+        return all(matrix.TABLES[table].reason(*keys.values()) is None for table, keys in self.ways())
 
 
 RUNS = [Run(client, stream) for client in players.CLIENTS for stream in CODECS]
@@ -91,19 +99,21 @@ def playing(request, access, work):
 
 @pytest.mark.parametrize("run", RUNS, ids=str)
 def test_plays(run, playing, cameras):
-    check(playing[run].result(), run.stream, cameras)
+    check(playing[run].result(), run, cameras)
     for table, keys in run.cells():
         matrix.record(table, **keys)
 
 
-def check(played, stream, cameras):
+def check(played, run, cameras):
     assert played.status == 0 and played.errors == "", played.errors
     numbers = played.numbers()
     assert len(numbers) >= PICTURES
     assert peers.consecutive(numbers), numbers
-    camera, path = stream.split("/")
+    camera, path = run.stream.split("/")
     sent = set(cameras[camera].sent(f"/{path}"))
     assert set(numbers) <= sent, "pictures that the camera did not send"
+    if not run.sound:
+        return
     loud = numpy.abs(played.sound.astype(int)) > 5000
     assert loud.sum() > 500, "no beep in the sound"
 

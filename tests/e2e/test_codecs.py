@@ -29,7 +29,7 @@ STREAMS = {
     "h264-g726": Stream(("G.726",), 8000),
     "h264-l16": Stream(("L16",), 44_100),
 }
-RUNS = [(client, path) for client in players.CLIENTS for path in STREAMS]
+RUNS = [(client, path) for client in players.CLIENTS if client not in matrix.SILENT for path in STREAMS]
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import time
 import pytest
 
 import peers
+import players
 from conftest import PASSWORD
 
 
@@ -26,6 +27,8 @@ def test_a_wrong_ca_is_noticed_by_the_clients(gateway, work, pki):
     options = ["-rtsp_transport", "tcp", "-ca_file", pki.other_ca, "-tls_verify", "1"]
     assert peers.play_ffmpeg(peers.FFMPEG_NEW, url, 1, work, options).status != 0
     assert peers.play_gstreamer(url, 1, work, pki.other_ca, login=("guard", PASSWORD), seconds=10).status != 0
+    played = players.opencv(players.Access(gateway.url("none/h264"), pki.other_ca, ("guard", PASSWORD)), work)
+    assert played.status != 0 and "certificate verify failed" in played.errors, played.errors
 
 
 def test_names_of_the_certificate_hold(gateway):

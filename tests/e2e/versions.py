@@ -26,6 +26,12 @@ def pyav():
     return version, f"libavformat {library}"
 
 
+def opencv():
+    code = "import cv2; print(cv2.__version__); print(cv2.getBuildInformation())"
+    text = said(sys.executable, "-c", code)
+    return text.split()[0], f"libavformat {re.search(r'avformat: +YES .([0-9.]+)', text)[1]}"
+
+
 def rtspsrc():
     plugin = re.search(r"Version +(\S+)", said("gst-inspect-1.0", "rtspsrc"))[1]
     return plugin, said("gst-inspect-1.0", "--version").splitlines()[1]
@@ -35,6 +41,7 @@ CLIENTS = {
     "ffmpeg 9": lambda: ffmpeg(peers.FFMPEG_NEW),
     "ffmpeg 5.1": lambda: ffmpeg(peers.FFMPEG_OLD),
     "PyAV": pyav,
+    "OpenCV": opencv,
     "rtspsrc": rtspsrc,
 }
 
