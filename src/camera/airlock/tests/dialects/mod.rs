@@ -1,11 +1,12 @@
 //! The manners of real cameras: every transcript that comes with the retina package which cargo resolved,
-//! replayed to retina alone and through the airlock.
+//! replayed to retina alone and through the airlock; and the quirks of the field one by one.
 //!
 //! What was seen is written to `docs/cameras.md`. `CAMLOCK_WRITE_TABLES=1 cargo test dialects` writes it; any
 //! other run fails if the file says something else.
 
 mod cameras;
 mod peer;
+mod quirks;
 mod replay;
 mod seeded;
 mod seen;

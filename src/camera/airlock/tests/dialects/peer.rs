@@ -28,11 +28,21 @@ pub(super) struct Script {
     pub(super) teardown: String,
     /// What is sent after the answer to PLAY.
     pub(super) media: Media,
+    pub(super) order: Order,
     pub(super) then: Then,
+    /// What becomes of an answer before it is sent.
+    pub(super) twist: fn(&Request, String) -> String,
 }
 
 /// Writes the media of the tracks that were set up.
 pub(super) type Media = Arc<dyn Fn(&mut [Slot]) -> Vec<u8> + Send + Sync>;
+
+/// Whether media waits for the answer to PLAY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    AnswerFirst,
+    MediaFirst,
+}
 
 /// What comes after the media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +83,9 @@ impl Script {
             parameter: PLAIN.to_owned(),
             teardown: PLAIN.to_owned(),
             media: Arc::new(plain_media),
+            order: Order::AnswerFirst,
             then: Then::End,
+            twist: |_, answer| answer,
         }
     }
 
@@ -87,18 +99,23 @@ impl Script {
             while let Some(item) = decoder.decode(&mut buffer).unwrap() {
                 let Item::Request(asked) = item else { panic!("{item:?}") };
                 let answer = self.answer(&asked, &mut slots);
-                let plays = asked.method == Method::Play && answer.starts_with("RTSP/1.0 2");
+                let plays = asked.method == Method::Play && is_success(&answer);
                 seen.push(asked);
-                if socket.write_all(answer.as_bytes()).await.is_err() {
-                    return seen;
-                }
+                let mut bytes = answer.into_bytes();
                 if plays {
                     playing = true;
                     self.begin(&mut slots);
-                    let _gone = socket.write_all(&(self.media)(&mut slots)).await.is_err();
-                    if self.then == Then::End {
-                        let _gone = socket.shutdown().await.is_err();
-                    }
+                    let media = (self.media)(&mut slots);
+                    bytes = match self.order {
+                        Order::AnswerFirst => [bytes, media].concat(),
+                        Order::MediaFirst => [media, bytes].concat(),
+                    };
+                }
+                if socket.write_all(&bytes).await.is_err() {
+                    return seen;
+                }
+                if plays && self.then == Then::End {
+                    let _gone = socket.shutdown().await.is_err();
                 }
             }
             let beat = match self.then {
@@ -120,6 +137,7 @@ impl Script {
     }
 
     pub(super) fn answer(&self, asked: &Request, slots: &mut Vec<Slot>) -> String {
+        let tracks = slots.len();
         let answer = match (&self.refusal, asked.method) {
             (Some(refusal), _) if !self.is_signed(asked) => refusal.clone(),
             (_, Method::Describe) => self.describe.clone(),
@@ -131,7 +149,11 @@ impl Script {
             (_, Method::Announce | Method::Pause | Method::Record)
             | (_, Method::Redirect | Method::Other) => panic!("{asked:?}"),
         };
-        numbered(&answer, asked.cseq().unwrap())
+        let answer = (self.twist)(asked, numbered(&answer, asked.cseq().unwrap()));
+        if !is_success(&answer) {
+            slots.truncate(tracks);
+        }
+        answer
     }
 
     /// Whether the request proves the password as the refusal wants it.
@@ -260,6 +282,10 @@ pub(super) fn plain_media(slots: &mut [Slot]) -> Vec<u8> {
         }
     }
     out
+}
+
+fn is_success(answer: &str) -> bool {
+    answer.starts_with("RTSP/1.0 2")
 }
 
 /// An answer to DESCRIBE.

@@ -91,15 +91,15 @@ fn step(name: &str) -> Step {
     }
 }
 
-/// Ten units a second on each track.
-const BEAT: Duration = Duration::from_millis(100);
+/// Twenty units a second on each track: over the least rate of bytes.
+pub(super) const BEAT: Duration = Duration::from_millis(50);
 
 /// Replays a transcript both ways and compares.
 pub(super) async fn replay(transcript: &Transcript, corpus: &Corpus) -> Replayed {
     let script = script(transcript, corpus);
     let description = SessionDescription::parse(&response(&script.describe).body).unwrap();
     let (bare, through) = match step(transcript.name) {
-        Step::Options => kept_alive(&script).await,
+        Step::Options => kept_alive(&script, Until::Items(4000)).await,
         Step::Teardown => said_goodbye(&script).await,
         Step::Refusal | Step::Describe | Step::Setup(_) | Step::Play => {
             (bare(script.clone(), Until::End).await, through(script, Until::End).await)
@@ -114,13 +114,12 @@ pub(super) async fn replay(transcript: &Transcript, corpus: &Corpus) -> Replayed
     }
 }
 
-/// Over three keep-alives, on a clock that jumps when nobody has anything to do: in small steps, so that it does
+/// A session with units in beats, on a clock that jumps when nobody has anything to do: in small steps, so that it does
 /// not run ahead of the sockets.
-async fn kept_alive(script: &Script) -> (Bare, Through) {
-    let until = Until::Items(2000);
+pub(super) async fn kept_alive(script: &Script, until: Until) -> (Bare, Through) {
     tokio::time::pause();
     let metronome = tokio::spawn(async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
         loop {
             ticks.tick().await;
         }

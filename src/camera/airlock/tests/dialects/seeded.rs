@@ -63,14 +63,14 @@ async fn every_seeded_fault_shows() {
     let corpus = corpus();
     let transcript = TRANSCRIPTS.iter().find(|t| t.name == "dahua_play").unwrap();
     let whole = script(transcript, &corpus);
-    let alone = || bare(whole.clone(), Until::End);
-    let same = compare(alone().await.result, through(whole.clone(), Until::End).await.result);
+    let alone = bare(whole.clone(), Until::End).await.result;
+    let same = compare(alone.clone(), through(whole.clone(), Until::End).await.result);
     assert!(matches!(same, Outcome::Same(_)), "{same:?}");
     let mut unnoticed = Vec::new();
     for (name, fault) in FAULTS {
         let mut broken = whole.clone();
         fault(&mut broken);
-        let outcome = compare(alone().await.result, through(broken, Until::End).await.result);
+        let outcome = compare(alone.clone(), through(broken, Until::End).await.result);
         if !matches!(outcome, Outcome::Differs(_)) {
             unnoticed.push(name);
         }

@@ -1,8 +1,9 @@
 //! What a consumer sees of a scripted camera: with retina alone, and through the airlock.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use retina::client::{
     Credentials, InitialTimestampPolicy, PlayOptions, Session, SessionIdPolicy, SessionOptions,
     SetupOptions, Stream, TcpTransportOptions, TeardownPolicy, Transport,
@@ -82,6 +83,9 @@ pub(super) enum Until {
     Items(usize),
 }
 
+/// In place of retina's words.
+pub(super) const PANICKED: &str = "panicked";
+
 /// Longest time for one session, far over what any takes.
 const BOUND: Duration = Duration::from_secs(600);
 
@@ -89,10 +93,15 @@ const BOUND: Duration = Duration::from_secs(600);
 pub(super) async fn bare(script: Script, until: Until) -> Bare {
     let (url, port, camera) = start(script).await;
     let mut left = Vec::new();
-    let played = tokio::time::timeout(BOUND, play_bare(url, until, &mut left)).await.unwrap();
+    let playing = AssertUnwindSafe(play_bare(url, until, &mut left)).catch_unwind();
+    let played = tokio::time::timeout(BOUND, playing).await.unwrap();
     let requests = camera.await.unwrap();
-    let result = played.map(|seen| Seen { wire: wire(&requests, &port), ..seen });
-    Bare { result: result.map_err(|error| error.to_string()), left }
+    let result = match played {
+        Ok(Ok(seen)) => Ok(Seen { wire: wire(&requests, &port), ..seen }),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(PANICKED.to_owned()),
+    };
+    Bare { result, left }
 }
 
 async fn play_bare(url: Url, until: Until, left: &mut Vec<Track>) -> Result<Seen, retina::Error> {
@@ -168,8 +177,11 @@ async fn play_through(opened: Opened, until: Until) -> (Result<Seen, EndReason>,
     seen.played = seen.described.clone();
     while !until.reached(seen.items.len()) {
         let Some(item) = items.next().await else { break };
+        // Asked for after each change: nothing can be asked of a session that ended.
+        if matches!(&item, CodecItem::VideoFrame(frame) if frame.has_new_parameters()) {
+            seen.played = now(&items);
+        }
         seen.items.push(Item::of(item, &indices));
-        seen.played = now(&items);
     }
     let expected = match until {
         Until::End => EndReason::CameraClosed,

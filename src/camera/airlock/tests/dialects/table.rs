@@ -1,6 +1,7 @@
-//! `docs/cameras.md`, made of what was seen and of the words in [`super::cameras`].
+//! `docs/cameras.md`, made of what was seen and of the words in [`super::cameras`] and [`super::quirks`].
 
 use super::cameras::{TRANSCRIPTS, Transcript};
+use super::quirks::{self, Alone};
 use super::replay::{Corpus, Outcome, Replayed, replay, script};
 use super::seen::Track;
 use super::stripped::stripped;
@@ -27,6 +28,16 @@ retina fails too.
 
 ";
 
+const QUIRKS: &str = "
+## Quirks
+
+Each is a session of its own with a scripted camera, which must play through the airlock; if it plays with retina alone, then as
+there. *Not asked*: retina would say goodbye to the address the camera names.
+
+| quirk | seen in | what we do | retina alone | test |
+|---|---|---|---|---|
+";
+
 /// The whole file.
 pub(super) async fn render(corpus: &Corpus) -> String {
     let mut text = TEXT.to_owned();
@@ -34,6 +45,17 @@ pub(super) async fn render(corpus: &Corpus) -> String {
     for transcript in TRANSCRIPTS {
         let replayed = replay(transcript, corpus).await;
         text += &row(transcript, &replayed, corpus);
+    }
+    text += QUIRKS;
+    for quirks::Row { test, who, quirk, answer, alone } in quirks::rows().await {
+        let alone = match alone {
+            Alone::Same => "the same",
+            Alone::Loses => "loses it",
+            Alone::Fails => "fails",
+            Alone::Panics => "panics",
+            Alone::NotAsked => "not asked",
+        };
+        text += &format!("| {quirk} | {who} | {answer} | {alone} | {test} |\n");
     }
     text
 }
