@@ -24,3 +24,4 @@ pub mod segment;
 pub mod simulator;
 pub mod telemetry;
 pub mod tls;
+pub mod tunnel;

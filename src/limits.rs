@@ -274,6 +274,27 @@ pub const DESCRIBED_KEPT: Duration = Duration::from_secs(30);
 /// How long DESCRIBE waits for an on-demand camera.
 pub const DESCRIBE_WAIT: Duration = Duration::from_secs(10);
 
+// ---- Tunnels: RTSP over HTTPS -----------------------------------------------------------------
+
+/// Head of an HTTP request that opens a tunnel; players' stay under 600 bytes.
+pub const TUNNEL_HEAD_BYTES: usize = 8 * 1024;
+/// Header lines of it.
+pub const TUNNEL_HEADERS: usize = 64;
+/// The value of `x-sessioncookie`; players send 16 to 24 characters.
+pub const TUNNEL_COOKIE_BYTES: usize = 128;
+/// GET halves that wait for their POST. They have given back their place before login: clients that restart
+/// would else fill the places with first halves, and no second half could come in. One over it, and the
+/// source that has most of them loses its newest.
+pub const TUNNELS_PENDING: usize = 512;
+/// Of these, of one source.
+pub const TUNNELS_PENDING_PER_SOURCE: usize = 256;
+/// How long a GET half waits for its POST.
+pub const TUNNEL_JOIN: Duration = Duration::from_secs(10);
+/// Characters of a POST that are decoded at once.
+pub const TUNNEL_READ_BYTES: usize = 2048;
+/// Blanks and line ends in a row between the characters of a POST.
+pub const TUNNEL_BLANKS: usize = 1024;
+
 // ---- Admin listener -------------------------------------------------------------------------
 
 /// Open connections of the admin listener.

@@ -36,6 +36,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     ("http", &["limits", "media", "auth", "hub", "metrics", "audit", "control"]),
     ("listen", &["limits", "tls", "auth", "metrics", "audit"]),
+    ("tunnel", &["limits", "tls", "auth", "metrics", "audit"]),
     ("telemetry", &["limits"]),
     ("simulator", &["limits", "media", "digest", "rtp", "rtsp"]),
     (
@@ -53,6 +54,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "rtsp_server",
             "http",
             "listen",
+            "tunnel",
             "simulator",
             "telemetry",
         ],
@@ -82,6 +84,9 @@ const SANS_IO: &[&str] = &[
     "camera/news.rs",
     "rtsp_server/machine",
     "auth/penalty.rs",
+    "tunnel/armour.rs",
+    "tunnel/head.rs",
+    "tunnel/pending.rs",
 ];
 
 const IO: &[&str] = &[

@@ -18,9 +18,10 @@ use crate::auth::{Authenticator, Offer};
 use crate::config::Settings;
 use crate::control::Board;
 use crate::hub::Hub;
-use crate::listen::{Accepted, CannotListen, Encryption, Gate, Listener};
+use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
 use crate::metrics::Metrics;
 use crate::rtsp_server::{self, Peer, Server};
+use crate::tunnel::{Arrived, Entered, Tunnels};
 use crate::{http, pki, tls};
 
 use cameras::Pulls;
@@ -161,6 +162,7 @@ impl Gateway {
         let gate = Gate::new(Arc::clone(&self.metrics));
         let secure = settings.rtsp.listen.iter().map(|address| (address, true));
         let plain = settings.rtsp.plain_listen.iter().map(|address| (address, false));
+        let tunnels = Arc::new(Tunnels::new(settings.rtsp.tunnels, Arc::clone(&self.metrics)));
         let mut bound = Vec::new();
         for (number, (address, secure)) in secure.chain(plain).enumerate() {
             let name = format!("{}-{number}", if secure { "rtsps" } else { "rtsp" });
@@ -183,8 +185,12 @@ impl Gateway {
         }
         // All or none: nothing is served before every address is ours.
         for (listener, server) in bound {
-            self.listeners
-                .spawn(listener.run(move |accepted| serve(accepted, Arc::clone(&server))));
+            let tunnels = Arc::clone(&tunnels);
+            self.listeners.spawn(
+                listener.run(move |accepted| {
+                    serve(accepted, Arc::clone(&tunnels), Arc::clone(&server))
+                }),
+            );
         }
         Ok(())
     }
@@ -210,8 +216,12 @@ impl Gateway {
     }
 }
 
-async fn serve(accepted: Accepted, server: Arc<Server>) {
+async fn serve(accepted: Accepted, tunnels: Arc<Tunnels<ClientStream>>, server: Arc<Server>) {
     let Accepted { stream, peer, identity, place } = accepted;
+    let listener = server.listener.clone();
+    let arrived = Arrived { listener, stream, peer, identity: identity.clone(), place };
+    let Some(Entered { stream, place, since }) = tunnels.enter(arrived).await else { return };
+    let peer = Peer { address: peer, identity, since };
     // Why it ended is counted and logged where it is known.
-    let _end = rtsp_server::serve(stream, Peer { address: peer, identity }, place, server).await;
+    let _end = rtsp_server::serve(stream, peer, place, server).await;
 }

@@ -65,6 +65,13 @@ pub enum Event<'a> {
         /// Why, in our words.
         reason: &'static str,
     },
+    /// An HTTP request became no tunnel: its head, its halves or its body were not in order.
+    TunnelRefused {
+        /// Peer address.
+        source: IpAddr,
+        /// Why.
+        reason: &'a str,
+    },
     /// A camera broke a bound or the protocol in a way that no sound camera does.
     CameraMisbehaved {
         /// The stream that was pulled.
@@ -102,13 +109,14 @@ enum Kind {
     PermitRevoked,
     CertificateRefused,
     ConnectionPenalised,
+    TunnelRefused,
     CameraMisbehaved,
     CameraLoginFailed,
     DoorIntruder,
     PanicCaught,
 }
 
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 
 /// Writes an event down, or counts it if its kind had its share of this minute. Never waits.
 pub fn record(event: Event<'_>) {
@@ -158,6 +166,7 @@ impl Event<'_> {
             Self::PermitRevoked { .. } => Kind::PermitRevoked,
             Self::CertificateRefused { .. } => Kind::CertificateRefused,
             Self::ConnectionPenalised { .. } => Kind::ConnectionPenalised,
+            Self::TunnelRefused { .. } => Kind::TunnelRefused,
             Self::CameraMisbehaved { .. } => Kind::CameraMisbehaved,
             Self::CameraLoginFailed { .. } => Kind::CameraLoginFailed,
             Self::DoorIntruder { .. } => Kind::DoorIntruder,
@@ -191,6 +200,10 @@ impl Event<'_> {
             Self::ConnectionPenalised { source, reason } => {
                 tracing::info!(target: "audit", event, %source, reason, "connection closed before login");
             }
+            Self::TunnelRefused { source, reason } => {
+                let reason = quoted(reason);
+                tracing::info!(target: "audit", event, %source, reason, "tunnel refused");
+            }
             Self::CameraMisbehaved { stream, reason } => {
                 let reason = quoted(reason);
                 tracing::warn!(target: "audit", event, %stream, reason, "camera misbehaved");
@@ -218,6 +231,7 @@ impl Kind {
         Self::PermitRevoked,
         Self::CertificateRefused,
         Self::ConnectionPenalised,
+        Self::TunnelRefused,
         Self::CameraMisbehaved,
         Self::CameraLoginFailed,
         Self::DoorIntruder,
@@ -232,6 +246,7 @@ impl Kind {
             Self::PermitRevoked => "permit_revoked",
             Self::CertificateRefused => "certificate_refused",
             Self::ConnectionPenalised => "connection_penalised",
+            Self::TunnelRefused => "tunnel_refused",
             Self::CameraMisbehaved => "camera_misbehaved",
             Self::CameraLoginFailed => "camera_login_failed",
             Self::DoorIntruder => "door_intruder",

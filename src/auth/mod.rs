@@ -26,6 +26,7 @@ pub use settings::{
     BadPasswordHash, BadUserName, CertificateMatch, Credential, GeneratedSecret, Grant,
     PasswordHash, Settings, User,
 };
+pub use source::Source;
 
 /// The realm of every challenge; stored HA1 are made with it.
 pub const REALM: &str = "camlock";

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// One IPv4 address, or one IPv6 /64: a single host has all of its /64 to choose addresses from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Source(IpAddr);
+pub struct Source(IpAddr);
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {

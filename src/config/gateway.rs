@@ -11,7 +11,7 @@ use crate::auth::{Offer, Scheme};
 use crate::pki::Names;
 use crate::telemetry::{Format, Level};
 use crate::tls::{ClientCa, ClientCertificates, Versions};
-use crate::{http, hub, limits, telemetry};
+use crate::{http, hub, limits, telemetry, tunnel};
 
 /// TLS towards clients.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct RtspSettings {
     pub plain_listen: Vec<SocketAddr>,
     /// Login schemes offered on the TLS listeners.
     pub login: Offer,
+    /// Tunnels that are open on all listeners.
+    pub tunnels: tunnel::Settings,
 }
 
 pub(super) fn log(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> telemetry::Settings {
@@ -184,8 +186,12 @@ pub(super) fn rtsp(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Optio
         Some(schemes) => Offer::These(Arc::from(schemes)),
         None => Offer::Secure,
     };
+    let tunnels = match table.choices("tunnels", &[("https", ())], &mut reading.faults) {
+        Some(open) => tunnel::Settings { https: !open.is_empty() },
+        None => tunnel::Settings::default(),
+    };
     table.finish(&mut reading.faults);
-    Some(RtspSettings { listen, plain_listen, login })
+    Some(RtspSettings { listen, plain_listen, login, tunnels })
 }
 
 /// `Some(None)`: no admin listener.

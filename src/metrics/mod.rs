@@ -7,6 +7,7 @@ mod hub;
 mod listen;
 mod process;
 mod rtsp_server;
+mod tunnel;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 pub use listen::{Ending, ListenMetrics, OpenConnection};
 pub use process::ProcessMetrics;
 pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
+pub use tunnel::{PendingTunnel, TunnelKind, TunnelMetrics};
 
 /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
 ///
@@ -35,6 +37,8 @@ pub struct Metrics {
     pub auth: AuthMetrics,
     /// Accept loops.
     pub listen: ListenMetrics,
+    /// Tunnels.
+    pub tunnel: TunnelMetrics,
     /// The process itself.
     pub process: ProcessMetrics,
     registry: Registry,
@@ -49,8 +53,9 @@ impl Metrics {
         let rtsp_server = RtspServerMetrics::register(&mut registry);
         let auth = AuthMetrics::register(&mut registry);
         let listen = ListenMetrics::register(&mut registry);
+        let tunnel = TunnelMetrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        Arc::new(Self { auth, camera, hub, listen, rtsp_server, process, registry })
+        Arc::new(Self { auth, camera, hub, listen, rtsp_server, tunnel, process, registry })
     }
 
     /// The Prometheus (OpenMetrics) text.

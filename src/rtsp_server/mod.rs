@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::auth::{Authenticator, Offer};
 use crate::hub::Hub;
 use crate::limits;
@@ -64,4 +66,6 @@ pub struct Peer {
     pub address: SocketAddr,
     /// What its client certificate says, if one was verified.
     pub identity: Option<PeerIdentity>,
+    /// Since when its place before login is held: the time for the login counts from here.
+    pub since: Instant,
 }

@@ -56,7 +56,7 @@ TABLES = {
         "client", "codec", CLIENTS, ["H.264", "H.265", *SOUND],
         {(client, codec): NO_SOUND for client in SILENT for codec in SOUND},
     ),
-    "transports": Table("client", "transport", CLIENTS, ["RTSPS", "plain RTSP on loopback"]),
+    "transports": Table("client", "transport", CLIENTS, ["RTSPS", "RTSP over HTTPS", "plain RTSP on loopback"]),
     "logins": Table(
         "client", "login", CLIENTS, ["password", "generated secret", "client certificate", "Digest only"],
         {("ffmpeg 5.1", "client certificate"): NO_TLS_OPTIONS},

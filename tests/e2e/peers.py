@@ -235,8 +235,8 @@ def pictures(raw, width=WIDTH, height=HEIGHT):
     return numpy.frombuffer(raw[: whole * width * height], numpy.uint8).reshape(whole, height, width)
 
 
-def play_ffmpeg(binary, url, count, work, options=(), timeout=60, sound=True):
-    """Decodes `count` pictures and the sound beside them with an ffmpeg program."""
+def play_ffmpeg(binary, url, count, work, options=(), timeout=60, sound=True, ca=None):
+    """Decodes `count` pictures and the sound beside them with an ffmpeg program; `ca`: the only CA it trusts."""
     gray, pcm = work / f"{secrets.token_hex(4)}.gray", work / f"{secrets.token_hex(4)}.pcm"
     command = [binary, "-nostdin", "-hide_banner", "-loglevel", "error", *options, "-i", url]
     command += ["-map", "0:v:0", "-frames:v", count, "-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-y", gray]
@@ -244,9 +244,14 @@ def play_ffmpeg(binary, url, count, work, options=(), timeout=60, sound=True):
         command += ["-map", "0:a:0", "-t", count / 25, "-ac", "1", "-f", "s16le", "-y", pcm]
     if binary == FFMPEG_OLD:
         command[command.index("-fps_mode")] = "-vsync"
-    done = run(*command, timeout=timeout)
+    done = run(*command, timeout=timeout, env=trusting(ca))
     read = lambda path: path.read_bytes() if path.exists() else b""
     return Played(pictures(read(gray)), numpy.frombuffer(read(pcm), "<i2"), done.stderr.decode(), done.returncode)
+
+
+def trusting(ca):
+    """The environment of a program that takes its CA from there; it goes on as it is without one."""
+    return {**os.environ, "SSL_CERT_FILE": str(ca)} if ca else None
 
 
 def new_ffmpeg_options(gateway, cert=None, key=None):

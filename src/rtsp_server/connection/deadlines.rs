@@ -21,7 +21,7 @@ impl<S> Connection<S> {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let stage = match self.stage {
             Stage::Silent(_) => Some(self.started + limits::FIRST_BYTE),
-            Stage::Strange(_) => Some(self.started + limits::LOGIN),
+            Stage::Strange(_) => Some(self.since + limits::LOGIN),
             Stage::Known | Stage::Closing(..) => None,
         };
         let request = self.partial.since().map(|since| since + limits::REQUEST);
@@ -49,7 +49,7 @@ impl<S> Connection<S> {
             Stage::Silent(_) if has_passed(self.started, limits::FIRST_BYTE) => {
                 return Err(End::Silent);
             }
-            Stage::Strange(_) if has_passed(self.started, limits::LOGIN) => {
+            Stage::Strange(_) if has_passed(self.since, limits::LOGIN) => {
                 return Err(End::NoLogin);
             }
             Stage::Silent(_) | Stage::Strange(_) | Stage::Known | Stage::Closing(..) => {}

@@ -34,6 +34,9 @@ pub enum End {
     /// The client broke the grammar or a limit.
     #[error("client broke the protocol: {0}")]
     Violation(Violation),
+    /// The client broke the protocol below RTSP: TLS, or the tunnel it came by.
+    #[error("client broke the protocol below RTSP")]
+    Below,
     /// The client asked for too much, or for nothing.
     #[error("{0}")]
     Rules(CloseReason),
@@ -56,7 +59,14 @@ impl End {
             io::ErrorKind::BrokenPipe,
             io::ErrorKind::UnexpectedEof,
         ];
-        if gone.contains(&error.kind()) { Self::Closed } else { Self::Failed(error.kind()) }
+        let kind = error.kind();
+        if kind == io::ErrorKind::InvalidData {
+            Self::Below
+        } else if gone.contains(&kind) {
+            Self::Closed
+        } else {
+            Self::Failed(kind)
+        }
     }
 }
 
@@ -71,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             End::Silent => "sent nothing",
             End::SlowRequest => "did not finish a request in time",
             End::NoLogin => "did not log in in time",
-            End::Violation(_) => "broke the protocol",
+            End::Violation(_) | End::Below => "broke the protocol",
             End::Rules(_) => "broke the rules",
             End::Stalled => "took no data",
             End::Closed | End::Failed(_) | End::Revoked | End::Stream(_) => return,
@@ -88,11 +98,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             | End::Violation(_)
             | End::Rules(_)
             | End::Stream(_) => self.outbox.is_idle(),
-            End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,
+            End::Below | End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,
         };
         if is_clean {
             // Nobody waits for the outcome: the connection is dropped next.
             timeout(limits::GOODBYE, self.write.shutdown()).await.ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_tls_or_tunnel_is_the_clients_fault_and_a_reset_is_an_ordinary_end() {
+        let end = |kind: io::ErrorKind| End::of(&kind.into());
+        assert_eq!(end(io::ErrorKind::InvalidData), End::Below);
+        assert_eq!(end(io::ErrorKind::ConnectionReset), End::Closed);
+        let other = io::ErrorKind::TimedOut;
+        assert_eq!(end(other), End::Failed(other));
     }
 }

@@ -65,6 +65,7 @@ struct Connection<S> {
     stage: Stage,
     partial: Partial,
     started: Instant,
+    since: Instant,
     timer: Timer,
 }
 
@@ -119,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             stage: Stage::Silent(place),
             partial: Partial::Nothing,
             started: now,
+            since: peer.since,
             timer: Timer::new(now),
         }
     }

@@ -85,7 +85,8 @@ impl Gateway {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer = Peer { address: ([127, 0, 0, 1], 9).into(), identity: None };
+        let since = tokio::time::Instant::now();
+        let peer = Peer { address: ([127, 0, 0, 1], 9).into(), identity: None, since };
         serve(stream, peer, self.place(), Arc::clone(&self.server))
     }
 
