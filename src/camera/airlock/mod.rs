@@ -27,7 +27,7 @@ use crate::media::{G726, Kinds, TrackKind};
 pub use items::Items;
 pub use open::open;
 pub use reason::{EndReason, Fault};
-pub use rewrite::Counts;
+pub use rewrite::{Counts, Oddities};
 pub use session::{Report, Running};
 
 /// What to ask a camera for.

@@ -110,6 +110,20 @@ pub enum Quirk {
     StrayAnswers,
     /// The session description has sections that are not taken (metadata, other codecs, talk-back).
     OtherSections,
+    /// Its URLs name another host.
+    OtherHost,
+    /// Its `Content-Base` has no scheme.
+    BaseWithoutScheme,
+    /// Its answers have no `CSeq`.
+    NoCseq,
+    /// It sends on other channels than asked for.
+    OtherChannels,
+    /// Its packets have another payload type than the session description says.
+    OtherPayloadType,
+    /// Its packets have another source than announced.
+    OtherSource,
+    /// Its sound has no markers.
+    NoMarkers,
 }
 
 /// Why nothing was seen.
@@ -224,6 +238,7 @@ fn url(address: SocketAddr, path: &str) -> Option<Url> {
 fn quirks(counts: &Counts, starts: Starts, watched: Duration, tracks: &[Watched]) -> Vec<Quirk> {
     // Sender reports come every five seconds or so.
     let patient = watched >= Duration::from_secs(6);
+    let odd = counts.odd;
     let whole = [
         (starts == Starts::Unknown, Quirk::NoStarts),
         (patient && counts.sender_reports == 0, Quirk::NoSenderReports),
@@ -233,6 +248,13 @@ fn quirks(counts: &Counts, starts: Starts, watched: Duration, tracks: &[Watched]
         (counts.camera_requests > 0, Quirk::CameraRequests),
         (counts.stray_answers > 0, Quirk::StrayAnswers),
         (counts.dropped_sections > 0, Quirk::OtherSections),
+        (odd.other_host, Quirk::OtherHost),
+        (odd.base_without_scheme, Quirk::BaseWithoutScheme),
+        (odd.no_cseq, Quirk::NoCseq),
+        (odd.other_channels, Quirk::OtherChannels),
+        (odd.other_payload_type, Quirk::OtherPayloadType),
+        (odd.other_source, Quirk::OtherSource),
+        (odd.no_markers, Quirk::NoMarkers),
     ];
     let mut found: Vec<_> = whole.into_iter().filter_map(|(is, q)| is.then_some(q)).collect();
     for quirk in tracks.iter().flat_map(Watched::quirks) {
@@ -261,6 +283,13 @@ impl Quirk {
             Self::CameraRequests => "camera_requests",
             Self::StrayAnswers => "stray_answers",
             Self::OtherSections => "other_sections",
+            Self::OtherHost => "other_host",
+            Self::BaseWithoutScheme => "base_without_scheme",
+            Self::NoCseq => "no_cseq",
+            Self::OtherChannels => "other_channels",
+            Self::OtherPayloadType => "other_payload_type",
+            Self::OtherSource => "other_source",
+            Self::NoMarkers => "no_markers",
         }
     }
 }
@@ -290,6 +319,15 @@ impl fmt::Display for Quirk {
             Self::OtherSections => {
                 "its session description has sections that are not taken (metadata, other codecs, talk-back)"
             }
+            Self::OtherHost => "its URLs name another host: an old address, or NAT; it is never dialled",
+            Self::BaseWithoutScheme => "its Content-Base has no scheme",
+            Self::NoCseq => "its answers have no CSeq",
+            Self::OtherChannels => "it sends on other channels than it was asked to",
+            Self::OtherPayloadType => {
+                "its packets have another payload type than its session description says"
+            }
+            Self::OtherSource => "its packets have another source (SSRC) than it announced",
+            Self::NoMarkers => "its frames of sound have no marker: they are given one",
         })
     }
 }

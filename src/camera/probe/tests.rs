@@ -123,3 +123,38 @@ async fn a_camera_that_goes_away_meanwhile_is_told_with_what_was_seen() {
     assert!(probed.ended.is_some() && probed.tracks[0].units > 0, "{probed:?}");
     assert!(probed.watched < Duration::from_secs(10));
 }
+
+#[test]
+fn all_that_the_airlock_puts_right_is_told() {
+    use airlock::Oddities;
+    let quiet = Counts { sender_reports: 1, ..Counts::default() };
+    let told = |odd| {
+        quirks(&Counts { odd, ..quiet }, Starts::Announced, Duration::from_secs(6), &[])
+            .into_iter()
+            .map(Quirk::label)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(Oddities::default()), Vec::<&str>::new());
+    let all = Oddities {
+        other_host: true,
+        base_without_scheme: true,
+        no_cseq: true,
+        other_channels: true,
+        other_payload_type: true,
+        other_source: true,
+        no_markers: true,
+    };
+    assert_eq!(
+        told(all),
+        [
+            "other_host",
+            "base_without_scheme",
+            "no_cseq",
+            "other_channels",
+            "other_payload_type",
+            "other_source",
+            "no_markers"
+        ]
+    );
+    assert_eq!(told(Oddities { no_cseq: true, ..Oddities::default() }), ["no_cseq"]);
+}

@@ -22,6 +22,7 @@ impl Rewriter {
         let belongs = |cseq: u32| response.cseq().is_none_or(|theirs| theirs == cseq);
         if let Some(exchange) = self.exchange.take_if(|e| belongs(e.cseq) && response.status >= 200)
         {
+            self.counts.odd.no_cseq |= response.cseq().is_none();
             return self.answered(exchange, response, now);
         }
         if self.keep_alive.sent.take_if(|cseq| belongs(*cseq)).is_some() {
@@ -74,6 +75,8 @@ impl Rewriter {
     ) -> Result<(), EndReason> {
         let described = Described::read(&self.url, response, self.kinds)?;
         self.counts.dropped_sections = super::wide(described.dropped);
+        self.counts.odd.other_host = described.other_host;
+        self.counts.odd.base_without_scheme = described.base_without_scheme;
         answer.headers.push("Content-Type", "application/sdp");
         answer.body = Bytes::from(described.write());
         self.described = Some(described);
@@ -105,6 +108,7 @@ impl Rewriter {
                     timeout.clamp(limits::SESSION_TIMEOUT_MIN, limits::SESSION_TIMEOUT_MAX);
             }
         }
+        self.counts.odd.other_channels |= camera != own;
         self.setups.push(Setup { index, own, camera, source: transport.ssrc });
         answer.headers.push("Session", "1;timeout=60");
         let (rtp, rtcp) = own;

@@ -39,6 +39,27 @@ pub struct Counts {
     pub keep_alives: u64,
     /// Wrong guests at the loopback door.
     pub intruders: u64,
+    /// What the airlock put right.
+    pub odd: Oddities,
+}
+
+/// What a camera does otherwise than asked, announced or standardised, and the airlock puts right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Its URLs name another host than the request's. They are text for the camera, never dialled.
+    pub other_host: bool,
+    /// Its `Content-Base` has no scheme.
+    pub base_without_scheme: bool,
+    /// Its answers have no `CSeq`.
+    pub no_cseq: bool,
+    /// It sends on other channels than asked for.
+    pub other_channels: bool,
+    /// Its packets have another payload type than its session description says.
+    pub other_payload_type: bool,
+    /// Its packets have another source (SSRC) than its answer to SETUP says.
+    pub other_source: bool,
+    /// Its frames of sound lack their marker.
+    pub no_markers: bool,
 }
 
 impl Counts {

@@ -24,6 +24,8 @@ pub(super) struct Described {
     pub(super) media: Vec<Media>,
     /// Sections left out.
     pub(super) dropped: usize,
+    pub(super) other_host: bool,
+    pub(super) base_without_scheme: bool,
 }
 
 /// A track presented to the depacketiser.
@@ -65,7 +67,11 @@ impl Described {
             return Err(EndReason::NoUsableMedia);
         }
         let dropped = description.media.len().saturating_sub(media.len());
-        Ok(Self { base, aggregate, media, dropped })
+        let elsewhere =
+            |url: &str| Url::parse(url).is_ok_and(|url| url.host_str() != request.host_str());
+        let other_host = elsewhere(&aggregate) || media.iter().any(|media| elsewhere(&media.url));
+        let base_without_scheme = base_header(response).is_some_and(|text| !is_absolute(text));
+        Ok(Self { base, aggregate, media, dropped, other_host, base_without_scheme })
     }
 
     /// The description for the depacketiser: no string of the camera, only numbers and codec
@@ -238,15 +244,22 @@ fn set(text: &str) -> Option<String> {
 
 /// RFC 2326 C.1.1, with the scheme some cameras forget. What cannot be read is as if absent.
 fn base(request: &Url, response: &Response) -> Url {
-    let header =
-        response.headers.get("Content-Base").or_else(|| response.headers.get("Content-Location"));
-    header
-        .filter(|text| printable(text))
+    base_header(response)
         .and_then(|text| {
             let absolute = Url::parse(text).ok().filter(|url| url.scheme() == "rtsp");
             absolute.or_else(|| Url::parse(&format!("rtsp://{text}")).ok())
         })
         .unwrap_or_else(|| request.clone())
+}
+
+fn base_header(response: &Response) -> Option<&str> {
+    let headers = &response.headers;
+    let header = headers.get("Content-Base").or_else(|| headers.get("Content-Location"));
+    header.filter(|text| printable(text))
+}
+
+fn is_absolute(url: &str) -> bool {
+    url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("rtsp://"))
 }
 
 /// Joins as cameras expect: by string, with query strings staying in the middle. The result is opaque
@@ -258,8 +271,7 @@ pub(super) fn join(base: &Url, control: &str) -> Option<String> {
     if control == "*" {
         return Some(base.as_str().to_owned());
     }
-    let absolute = control.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("rtsp://"));
-    let joined = if absolute {
+    let joined = if is_absolute(control) {
         Url::parse(control)
     } else {
         let slash = if base.as_str().ends_with('/') { "" } else { "/" };

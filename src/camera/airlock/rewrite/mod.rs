@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use url::Url;
 
-pub use counts::Counts;
+pub use counts::{Counts, Oddities};
 pub(super) use player::Totals;
 
 use self::describe::{Described, Media, printable};

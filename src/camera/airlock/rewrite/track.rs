@@ -94,9 +94,11 @@ impl Track {
             counts.dropped_payload = counts.dropped_payload.saturating_add(1);
             return Ok(Fate::Dropped);
         }
+        counts.odd.other_payload_type |= rtp.payload_type != self.declared;
         match self.source.accept(rtp.source, now) {
             Heard::Same => {}
             Heard::New => {
+                counts.odd.other_source |= self.source.announced.is_some_and(|s| s != rtp.source);
                 self.sequence.restart();
                 self.held_report = self.held_report.filter(|r| r.source == rtp.source);
             }
@@ -141,6 +143,7 @@ impl Track {
         self.unit.add(bytes, checked.units, checked.marker)?;
         self.pending.add(checked.units)?;
         self.sequence.gap |= checked.torn;
+        counts.odd.no_markers |= checked.marker && !rtp.marker;
         let own = Rtp {
             marker: checked.marker,
             payload_type: self.payload_type,

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::peer::{Order, PLAIN_SDP, Script, Slot, describes, plain_media};
 use super::super::seen::{Seen, Through, Until, bare, through};
 use super::{Alone, assert_plain, both};
+use crate::camera::airlock::Oddities;
 
 /// A session with one H.264 track and this media.
 async fn with(media: fn(&mut [Slot]) -> Vec<u8>) -> (Seen, Through, Alone) {
@@ -154,12 +155,13 @@ pub(super) async fn type_50() -> Alone {
 }
 
 pub(super) async fn undeclared_payload_type() -> Alone {
-    let (seen, _, alone) = with(|slots| {
+    let (seen, through, alone) = with(|slots| {
         slots[0].payload_type = 33;
         plain_media(slots)
     })
     .await;
     assert_plain(&seen);
+    assert_eq!(through.counts.odd, Oddities { other_payload_type: true, ..Oddities::default() });
     alone
 }
 
@@ -241,8 +243,9 @@ pub(super) async fn no_marker_on_sound() -> Alone {
         out
     };
     let script = Script { describe: describes(sdp), media: Arc::new(media), ..Script::plain() };
-    let (seen, _, alone) = both(script).await;
+    let (seen, through, alone) = both(script).await;
     assert_eq!(seen.items.len(), 3);
+    assert_eq!(through.counts.odd, Oddities { no_markers: true, ..Oddities::default() });
     alone
 }
 

@@ -4,12 +4,19 @@ use super::super::peer::{PLAIN_SDP, Script, Then, describes};
 use super::super::replay::{BEAT, kept_alive};
 use super::super::seen::{Seen, Through, Until, bare, through};
 use super::{Alone, assert_plain, both, judge};
+use crate::camera::airlock::Oddities;
 use crate::rtsp::Method;
 
 /// A plain session with this answer to DESCRIBE.
 async fn described(describe: String) -> (Seen, Alone) {
-    let (seen, _, alone) = both(Script { describe, ..Script::plain() }).await;
+    described_oddly(describe, Oddities::default()).await
+}
+
+/// The same, where the airlock notes this.
+async fn described_oddly(describe: String, odd: Oddities) -> (Seen, Alone) {
+    let (seen, through, alone) = both(Script { describe, ..Script::plain() }).await;
     assert_plain(&seen);
+    assert_eq!(through.counts.odd, odd);
     (seen, alone)
 }
 
@@ -32,14 +39,16 @@ fn with_base(base: &str) -> String {
 }
 
 pub(super) async fn content_base_without_scheme() -> Alone {
-    let (seen, alone) = described(with_base("192.0.2.9:554/stream0/")).await;
+    let odd = Oddities { base_without_scheme: true, other_host: true, ..Oddities::default() };
+    let (seen, alone) = described_oddly(with_base("192.0.2.9:554/stream0/"), odd).await;
     assert_eq!(seen.wire[1], "SETUP rtsp://192.0.2.9:554/stream0/trackID=1");
     alone
 }
 
 pub(super) async fn content_base_of_another_host() -> Alone {
-    let (seen, alone) = described(with_base("rtsp://198.51.100.1/cam?channel=1/")).await;
     let base = "rtsp://198.51.100.1/cam?channel=1/";
+    let odd = Oddities { other_host: true, ..Oddities::default() };
+    let (seen, alone) = described_oddly(with_base(base), odd).await;
     assert_eq!(seen.wire[1..], [format!("SETUP {base}trackID=1"), format!("PLAY {base}")]);
     alone
 }
@@ -75,7 +84,7 @@ pub(super) async fn content_type_with_charset() -> Alone {
 }
 
 pub(super) async fn blank_behind_cseq() -> Alone {
-    twisted(|_, answer| {
+    twisted(Oddities::default(), |_, answer| {
         let (cseq, rest) = answer.split_once("CSeq: ").unwrap();
         format!("{cseq}CSeq: {}", rest.replacen("\r\n", " \r\n", 1))
     })
@@ -83,11 +92,12 @@ pub(super) async fn blank_behind_cseq() -> Alone {
 }
 
 pub(super) async fn no_cseq() -> Alone {
-    twisted(|_, answer| answer.replace("CSeq", "X-Seq")).await
+    let odd = Oddities { no_cseq: true, ..Oddities::default() };
+    twisted(odd, |_, answer| answer.replace("CSeq", "X-Seq")).await
 }
 
 pub(super) async fn line_feeds_only() -> Alone {
-    twisted(|_, answer| {
+    twisted(Oddities::default(), |_, answer| {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         format!("{}\n\n{body}", head.replace('\r', ""))
     })
@@ -95,17 +105,18 @@ pub(super) async fn line_feeds_only() -> Alone {
 }
 
 pub(super) async fn user_agent_wanted() -> Alone {
-    twisted(|asked, answer| match asked.headers.get("User-Agent") {
+    twisted(Oddities::default(), |asked, answer| match asked.headers.get("User-Agent") {
         Some(agent) if !agent.is_empty() => answer,
         Some(_) | None => answer.replace("200 OK", "400 Bad Request"),
     })
     .await
 }
 
-/// A plain session whose answers are all changed.
-async fn twisted(twist: fn(&crate::rtsp::Request, String) -> String) -> Alone {
-    let (seen, _, alone) = both(Script { twist, ..Script::plain() }).await;
+/// A plain session whose answers are all changed; what the airlock notes of it.
+async fn twisted(odd: Oddities, twist: fn(&crate::rtsp::Request, String) -> String) -> Alone {
+    let (seen, through, alone) = both(Script { twist, ..Script::plain() }).await;
     assert_plain(&seen);
+    assert_eq!(through.counts.odd, odd);
     alone
 }
 
@@ -118,8 +129,9 @@ pub(super) async fn other_channels() -> Alone {
         setups: vec![(0, format!("RTSP/1.0 200 OK\r\nCSeq: 0\r\n{odd}\r\n"))],
         ..Script::plain()
     };
-    let (seen, _, not_adjacent) = both(script).await;
+    let (seen, through, not_adjacent) = both(script).await;
     assert_eq!(seen.items.len(), 3);
+    assert_eq!(through.counts.odd, Oddities { other_channels: true, ..Oddities::default() });
     assert_eq!(alone, Alone::Same);
     not_adjacent
 }
@@ -128,7 +140,7 @@ pub(super) async fn source_with_a_blank() -> Alone {
     let headers = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc= d6d6627\r\nSession: 5\r\n";
     let (seen, through, alone) = set_up(headers).await;
     assert_plain(&seen);
-    assert_eq!(through.counts.dropped_source, 0);
+    assert_eq!((through.counts.dropped_source, through.counts.odd), (0, Oddities::default()));
     // A stale packet comes first: only who has read the announcement knows which is the stream.
     let script = Script {
         setups: vec![(0, format!("RTSP/1.0 200 OK\r\nCSeq: 0\r\n{headers}\r\n"))],
@@ -145,6 +157,7 @@ pub(super) async fn source_with_a_blank() -> Alone {
     let (seen, through, stale) = both(script).await;
     assert_eq!(seen.items.iter().filter(|item| item.content.contains("(true,")).count(), 1);
     assert_eq!(through.counts.dropped_source, 1);
+    assert_eq!(through.counts.odd, Oddities { other_source: true, ..Oddities::default() });
     assert_eq!(stale, Alone::Fails);
     alone
 }
