@@ -1,7 +1,8 @@
 //! A reader's place in a ring: where it starts, what it takes next, when it is too far behind.
 //!
 //! Of each track a reader gets consecutive units. It skips units only when it is told so
-//! ([`Step::Lagged`]) or starts again, never goes back, and begins at a random access point.
+//! ([`Step::Lagged`]) or starts again, never goes back, and begins at a random access point. The leading
+//! pictures of that point are left out: they show what was before it, and cannot be decoded without.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,6 +54,9 @@ struct TrackPlace {
     /// No unit before this index.
     from: u64,
     decoder: Decoder,
+    /// No picture shown before this: it may need pictures from before the place where its decoder began
+    /// (the leading pictures of an open group). None once a later one came.
+    shown_from: Option<i64>,
 }
 
 /// What the reader's decoder of a track can do with the next unit.
@@ -94,7 +98,7 @@ enum Cause {
 
 impl Cursor {
     pub(super) fn new(ring: &Ring, kinds: Kinds) -> Self {
-        let place = TrackPlace { from: 0, decoder: Decoder::AwaitsRandomAccess };
+        let place = TrackPlace::awaits(0);
         Self {
             kinds,
             selection: Selection::All,
@@ -274,9 +278,7 @@ impl Cursor {
         self.takes_track(id, kind)
             && published.index >= place.from
             && match kind {
-                TrackKind::Video => {
-                    place.decoder == Decoder::Follows || published.unit.random_access
-                }
+                TrackKind::Video => place.decodes(published),
                 TrackKind::Audio => self.sound == Sound::Flows || !self.takes_pictures(ring),
             }
     }
@@ -289,7 +291,7 @@ impl Cursor {
     fn take(&mut self, published: &Published) {
         self.next = published.index + 1;
         if let Some(place) = self.tracks.get_mut(usize::from(published.unit.track.id.0)) {
-            *place = TrackPlace { from: self.next, decoder: Decoder::Follows };
+            place.take(published);
         }
         self.sound = Sound::Flows;
     }
@@ -323,6 +325,28 @@ impl Backlog {
 }
 
 impl TrackPlace {
+    /// A place whose decoder begins with the next random access point.
+    fn awaits(from: u64) -> Self {
+        Self { from, decoder: Decoder::AwaitsRandomAccess, shown_from: None }
+    }
+
+    /// Whether the reader's decoder can do something with a picture.
+    fn decodes(&self, published: &Published) -> bool {
+        match self.decoder {
+            Decoder::AwaitsRandomAccess => published.unit.random_access,
+            Decoder::Follows => self.shown_from.is_none_or(|from| published.unit.ticks >= from),
+        }
+    }
+
+    fn take(&mut self, published: &Published) {
+        self.from = published.index + 1;
+        self.shown_from = match self.decoder {
+            Decoder::AwaitsRandomAccess => Some(published.unit.ticks),
+            Decoder::Follows => None,
+        };
+        self.decoder = Decoder::Follows;
+    }
+
     /// At the newest random access point that the reader does not have.
     fn restart(&mut self, ring: &Ring, state: &TrackState, cause: Cause) {
         let goes_on = self.decoder == Decoder::Follows && self.from >= ring.front();
@@ -335,16 +359,16 @@ impl TrackPlace {
         }
         match state.newest_random_access {
             Some(newest) if newest.index >= self.from => {
-                *self = Self { from: newest.index, decoder: Decoder::AwaitsRandomAccess };
+                *self = Self::awaits(newest.index);
             }
             Some(_) | None if cause == Cause::Asked && goes_on => {}
             Some(_) | None => {
-                *self = Self { from: ring.end(), decoder: Decoder::AwaitsRandomAccess };
+                *self = Self::awaits(ring.end());
             }
         }
         #[cfg(test)]
         if seeded::on(Bug::NoRandomAccess) {
-            *self = Self { from: ring.end(), decoder: Decoder::Follows };
+            *self = Self { decoder: Decoder::Follows, ..Self::awaits(ring.end()) };
         }
     }
 }

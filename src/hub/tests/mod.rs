@@ -126,6 +126,32 @@ async fn all(subscription: &mut Subscription) -> Vec<u64> {
     got
 }
 
+/// Decode order I B B P, the Bs shown before the I: a decoder that begins at the I cannot make them.
+#[tokio::test(start_paused = true)]
+async fn leading_pictures_are_for_those_who_were_there_before() {
+    let at = setting(Settings::default());
+    let show = |decoded: u64, shown: u64, random_access| {
+        let unit = unit(&at.picture, milli(decoded), random_access, 100);
+        let ticks = i64::try_from(shown * 90).unwrap();
+        at.publisher.push(AccessUnit { ticks, ..unit });
+    };
+    show(0, 120, true);
+    let mut early = at.hub.subscribe(permit(Kinds::ALL)).unwrap();
+    assert_eq!(all(&mut early).await, [0]);
+    for (decoded, shown, random_access) in
+        [(40, 240, false), (80, 400, true), (120, 320, false), (160, 360, false), (200, 520, false)]
+    {
+        show(decoded, shown, random_access);
+    }
+    // Of the next pictures two go back as well, and are nobody's leading pictures.
+    show(240, 440, false);
+    show(280, 480, false);
+    let mut late = at.hub.subscribe(permit(Kinds::ALL)).unwrap();
+    late.start();
+    assert_eq!(all(&mut late).await, [2, 5, 6, 7]);
+    assert_eq!(all(&mut early).await, [1, 2, 3, 4, 5, 6, 7]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reader_begins_at_the_newest_random_access_point_and_goes_on_live() {
     let at = setting(Settings::default());

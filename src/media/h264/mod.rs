@@ -1,11 +1,14 @@
 //! H.264 parameter sets (ITU-T H.264 7.3.2), and the beginning of slice headers (7.3.3).
 
 mod pps;
+mod sei;
 mod sps;
 mod vui;
 
 use super::bits::{BitReader, slice_start};
 use super::{Fault, H264Parameters, ParameterSet, Refused};
+
+pub(super) use sei::{RECOVERY_POINT, recovers_at_once};
 
 /// What a slice header is checked against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,13 @@ impl SliceRules {
         }
         Ok(first)
     }
+}
+
+/// Whether a slice is of type I (table 7-6): it refers to no other picture.
+pub(super) fn is_intra(nal: &[u8]) -> bool {
+    let start = slice_start(nal.get(1..).unwrap_or_default());
+    let mut r = BitReader::new(&start);
+    r.ue().is_ok() && matches!(r.ue(), Ok(2 | 7))
 }
 
 /// scaling_list() of 7.3.2.1.1.1.

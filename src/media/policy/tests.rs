@@ -117,6 +117,35 @@ fn of_an_h265_stream_only_slices_go_on() {
 }
 
 #[test]
+fn an_intra_picture_behind_a_recovery_point_is_a_random_access_point() {
+    // first_mb 0, slice_type 7 (I), PPS 0; the second slice at macroblock 3.
+    let (intra, second): (&[u8], &[u8]) = (&[0x61, 0x88, 0x80, 0x42], &[0x61, 0x20, 0x88, 0x42]);
+    let predicted: &[u8] = &[0x61, 0x9a, 0x20];
+    let at_once: &[u8] = &[6, 5, 3, b'X', b'Y', b'Z', 6, 1, 0xc4, 0x80];
+    let ours: &[u8] = &[6, 6, 1, 0x84, 0x80];
+    let clean = |nals: &[&[u8]]| h264().clean(unit(nals)).unwrap();
+    let start = clean(&[at_once, intra, second]);
+    assert!(start.random_access);
+    assert_eq!(start.data, unit(&[ours, intra, second]), "our words, not the camera's");
+    assert!(clean(&[ours, intra]).random_access, "what was cleaned is clean");
+    // No recovery point; a gradual one; a picture that needs another.
+    let gradual: &[u8] = &[6, 6, 1, 0x50, 0x80];
+    for nals in [
+        &[intra][..],
+        &[gradual, intra],
+        &[at_once, predicted],
+        &[at_once, intra, &[0x61, 0x21, 0xa0, 0x42]],
+    ] {
+        let clean = h264().clean(unit(nals));
+        assert!(!clean.unwrap().random_access, "{nals:?}");
+    }
+    // An IDR picture needs none, and one is enough.
+    assert_eq!(clean(&[at_once, IDR]).data, unit(&[IDR]));
+    assert_eq!(clean(&[ours, IDR]).data, unit(&[IDR]));
+    assert_eq!(clean(&[ours, ours, intra, ours]).data, unit(&[ours, intra]));
+}
+
+#[test]
 fn every_h264_type_but_slices_is_dropped_by_its_reason() {
     for kind in 0..32_u8 {
         let reason = match kind {

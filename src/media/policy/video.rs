@@ -31,11 +31,23 @@ pub(super) enum VideoCodec {
     H265(Box<h265::SliceRules>),
 }
 
+/// Whether a unit says that a decoder may start at it though it is no IDR picture (H.264). Encoders with
+/// open groups of pictures send no IDR picture but the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recovery {
+    Unsaid,
+    SaidByCamera,
+    /// In our words, and before the slices.
+    SaidByUs,
+}
+
 /// What a NAL unit is to the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Nal {
     Slice(Entry),
     Set(SetKind),
+    /// Supplemental enhancement information that may say that a decoder can start here.
+    Sei,
     Drop(DropReason),
 }
 
@@ -61,6 +73,22 @@ struct Sets<'a> {
     pps: Option<&'a [u8]>,
 }
 
+/// The NAL units of an access unit.
+struct Sorted<'a> {
+    slices: Vec<(Range<usize>, Entry)>,
+    sets: Vec<(SetKind, &'a [u8])>,
+    recovery: Recovery,
+    /// Whether the unit can go on byte for byte.
+    exact: Exactness,
+}
+
+impl Sorted<'_> {
+    /// Whether the next NAL unit is our recovery point, where we put it.
+    fn is_ours(&self, nal: &[u8]) -> bool {
+        nal == h264::RECOVERY_POINT && self.slices.is_empty() && self.recovery == Recovery::Unsaid
+    }
+}
+
 impl Video {
     pub(super) fn new(codec: VideoCodec) -> Self {
         Self { codec, gate: Gate::Open }
@@ -72,30 +100,22 @@ impl Video {
         data: Bytes,
         counts: &mut DropCounts,
     ) -> Result<Clean, DropReason> {
-        let nals = nals::walk(&data)?;
-        nals.dropped.iter().for_each(|reason| counts.add(*reason));
-        let mut exact = nals.exact;
-        let (mut slices, mut sets) = (Vec::with_capacity(nals.places.len()), Vec::new());
-        for place in nals.places {
-            let nal = data.get(place.clone()).unwrap_or_default();
-            match self.codec.classify(nal) {
-                Nal::Slice(entry) => slices.push((place, entry)),
-                Nal::Set(kind) => {
-                    sets.push((kind, nal));
-                    exact = Exactness::Changed;
-                }
-                Nal::Drop(reason) => {
-                    counts.add(reason);
-                    exact = Exactness::Changed;
-                }
-            }
-        }
+        let Sorted { slices, sets, recovery, mut exact } = self.sort(&data, counts)?;
         if !sets.is_empty() {
             self.take_sets(track, &sets, counts)?;
         }
-        let random_access = !slices.is_empty()
-            && slices.iter().all(|(_, entry)| matches!(entry, Entry::RandomAccess));
         let kept = self.check_slices(&data, slices, counts, &mut exact)?;
+        let is_idr = kept.iter().all(|(_, entry)| *entry == Entry::RandomAccess);
+        // A recovery point is believed if no slice needs another picture.
+        let is_intra = |place: &Range<usize>| data.get(place.clone()).is_some_and(h264::is_intra);
+        let recovers = recovery != Recovery::Unsaid
+            && !is_idr
+            && kept.iter().all(|(place, _)| is_intra(place));
+        let random_access = is_idr || recovers;
+        if recovery == Recovery::SaidByUs && !recovers {
+            counts.add(DropReason::Sei);
+            exact = Exactness::Changed;
+        }
         match (self.gate, random_access) {
             (Gate::Open, _) => {}
             (Gate::UntilRandomAccess, true) => self.gate = Gate::Open,
@@ -103,9 +123,50 @@ impl Video {
         }
         let data = match exact {
             Exactness::Exact => data,
-            Exactness::Changed => reframe(&data, &kept),
+            // The camera's words do not go on, ours say the same.
+            Exactness::Changed if recovers => reframe(&h264::RECOVERY_POINT, &data, &kept),
+            Exactness::Changed => reframe(&[], &data, &kept),
         };
         Ok(Clean { track: Arc::clone(track), random_access, data })
+    }
+
+    /// Tells what each NAL unit is, and counts what does not go on.
+    fn sort<'a>(&self, data: &'a [u8], counts: &mut DropCounts) -> Result<Sorted<'a>, DropReason> {
+        let nals = nals::walk(data)?;
+        nals.dropped.iter().for_each(|reason| counts.add(*reason));
+        let mut sorted = Sorted {
+            slices: Vec::with_capacity(nals.places.len()),
+            sets: Vec::new(),
+            recovery: Recovery::Unsaid,
+            exact: nals.exact,
+        };
+        for place in nals.places {
+            let nal = data.get(place.clone()).unwrap_or_default();
+            let dropped = match self.codec.classify(nal) {
+                Nal::Slice(entry) => {
+                    sorted.slices.push((place, entry));
+                    continue;
+                }
+                Nal::Set(kind) => {
+                    sorted.sets.push((kind, nal));
+                    None
+                }
+                Nal::Sei if sorted.is_ours(nal) => {
+                    sorted.recovery = Recovery::SaidByUs;
+                    continue;
+                }
+                Nal::Sei => {
+                    if sorted.recovery == Recovery::Unsaid && h264::recovers_at_once(nal) {
+                        sorted.recovery = Recovery::SaidByCamera;
+                    }
+                    Some(DropReason::Sei)
+                }
+                Nal::Drop(reason) => Some(reason),
+            };
+            dropped.into_iter().for_each(|reason| counts.add(reason));
+            sorted.exact = Exactness::Changed;
+        }
+        Ok(sorted)
     }
 
     /// Drops the slices whose headers are unlawful.
@@ -115,14 +176,14 @@ impl Video {
         slices: Vec<(Range<usize>, Entry)>,
         counts: &mut DropCounts,
         exact: &mut Exactness,
-    ) -> Result<Vec<Range<usize>>, DropReason> {
+    ) -> Result<Vec<(Range<usize>, Entry)>, DropReason> {
         let mut kept = Vec::with_capacity(slices.len());
         let mut previous = None;
-        for (place, _) in slices {
+        for (place, entry) in slices {
             match self.codec.check(data.get(place.clone()).unwrap_or_default(), previous) {
                 Some(at) => {
                     previous = Some(at);
-                    kept.push(place);
+                    kept.push((place, entry));
                 }
                 None => {
                     counts.add(DropReason::BadSlice);
@@ -305,7 +366,7 @@ fn classify_h264(nal: &[u8]) -> Nal {
         1 => Nal::Slice(Entry::Dependent),
         5 => Nal::Slice(Entry::RandomAccess),
         2..=4 => Nal::Drop(DropReason::DataPartition),
-        6 => Nal::Drop(DropReason::Sei),
+        6 => Nal::Sei,
         7 => Nal::Set(SetKind::Sps),
         8 => Nal::Set(SetKind::Pps),
         9 => Nal::Drop(DropReason::Delimiter),
@@ -339,13 +400,16 @@ fn classify_h265(nal: &[u8]) -> Nal {
     }
 }
 
-/// The NAL units at `places`, each behind its length.
-fn reframe(data: &[u8], places: &[Range<usize>]) -> Bytes {
-    let mut out = BytesMut::with_capacity(places.iter().map(|p| 4 + p.len()).sum());
-    for place in places {
+/// `first`, if it is not empty, and the `slices`, each behind its length.
+fn reframe(first: &[u8], data: &[u8], slices: &[(Range<usize>, Entry)]) -> Bytes {
+    let first = if first.is_empty() { None } else { Some(first) };
+    let kept = slices.iter().map(|(place, _)| data.get(place.clone()).unwrap_or_default());
+    let nals = || first.into_iter().chain(kept.clone());
+    let mut out = BytesMut::with_capacity(nals().map(|nal| 4 + nal.len()).sum());
+    for nal in nals() {
         // Access units are far below 4 GiB.
-        out.put_u32(u32::try_from(place.len()).unwrap_or(0));
-        out.put_slice(data.get(place.clone()).unwrap_or_default());
+        out.put_u32(u32::try_from(nal.len()).unwrap_or(0));
+        out.put_slice(nal);
     }
     out.freeze()
 }
