@@ -21,6 +21,7 @@ import dataclasses
 import pathlib
 import re
 
+import shapes
 import versions
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -61,6 +62,7 @@ TABLES = {
         "client", "login", CLIENTS, ["password", "generated secret", "client certificate", "Digest only"],
         {("ffmpeg 5.1", "client certificate"): NO_TLS_OPTIONS},
     ),
+    "shapes": Table("shape", "client", [shape.name for shape in shapes.SHAPES], ["ffmpeg 9", "rtspsrc"]),
 }
 
 RECORDED = {}
