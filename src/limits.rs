@@ -9,7 +9,7 @@
 //! | part | cap |
 //! |---|---|
 //! | the depacketiser's ring | the power of two above [`UNACKNOWLEDGED_BYTES`] and one frame |
-//! | one access unit, or the old ring while it grows | the greater of: what was passed on at all, as one unit; a lawful unit and its re-framed copy; half the ring |
+//! | one access unit, or the old ring while it grows | the greatest of: what was passed on at all, as one unit; a lawful unit and its re-framed copy; a JPEG picture twice, and its copy; half the ring |
 //! | the depacketiser's lists of pieces and NAL units | 16 bytes each, and as much for a growing list |
 //! | bytes read from the camera | two blocks of [`CAMERA_BUFFER_BYTES`], and as much when passed on |
 //! | media before the answer to PLAY | held, and passed on |
@@ -71,6 +71,15 @@ pub const PICTURE_SIDE: u32 = 8192;
 pub const PICTURE_SAMPLES: u64 = 35_651_584;
 /// Reference pictures a parameter set may ask a decoder to hold (both codecs).
 pub const REFERENCE_PICTURES: u32 = 16;
+/// One JPEG picture: more than three bits for each pixel of the largest. (The depacketiser's own bound is 2 MB,
+/// behind which it silently gives nothing.)
+pub const JPEG_BYTES: usize = 1_700_000;
+/// Room in it for what stands before the coded data, as it is written anew (611 bytes).
+pub const JPEG_HEAD_BYTES: usize = 1024;
+/// Width or height of a JPEG picture: eight bits count blocks of 8 pixels (RFC 2435 3.1.5).
+pub const JPEG_SIDE: u16 = 2040;
+/// Marker segments of a JPEG picture before its coded data; cameras write 6 to 20.
+pub const JPEG_SEGMENTS: usize = 64;
 /// One AAC frame: the length field of RFC 3640 AAC-hbr has 13 bits.
 pub const AAC_FRAME_BYTES: usize = 8191;
 /// One unit of G.711: half a second of one channel. Cameras send 20 to 160 ms.
@@ -335,7 +344,9 @@ pub const fn camera_memory_bytes() -> usize {
     let frame = 4 + 65_535;
     let owed = UNACKNOWLEDGED_BYTES + frame;
     let ring = owed.next_power_of_two();
-    let unit = max(max(owed, 2 * ACCESS_UNIT_BYTES), ring / 2);
+    // The depacketiser's buffer doubles as it fills; then the picture is written anew. One track, and no other video.
+    let jpeg = 2 * (JPEG_BYTES + frame) + JPEG_BYTES;
+    let unit = max(max(owed, max(2 * ACCESS_UNIT_BYTES, jpeg)), ring / 2);
     let lists = TRACKS * 2 * 16 * (UNACKNOWLEDGED_PACKETS + 2 * UNACKNOWLEDGED_NALS);
     let read = 2 * CAMERA_BUFFER_BYTES;
     // No frame grows on its way; the buffer doubles as it fills.

@@ -11,7 +11,7 @@ use crate::hub::Publisher;
 use crate::limits;
 use crate::media::{
     AacParameters, AccessUnit, Codec, DropCounts, DropReason, H264Parameters, H265Parameters,
-    Policy, Refused, StreamName, Track, TrackId, TrackKind,
+    JpegParameters, Policy, Refused, StreamName, Track, TrackId, TrackKind,
 };
 use crate::metrics::{CameraMetrics, CameraStreamMetrics};
 
@@ -391,6 +391,12 @@ pub(super) fn parameters(
             }
             VideoParametersCodec::H264 { .. } | VideoParametersCodec::Jpeg | _ => return None,
         },
+        (Encoding::Jpeg, ParametersRef::Video(video)) => match video.codec_params() {
+            VideoParametersCodec::Jpeg => jpeg_size(video.pixel_dimensions()).map(Codec::Jpeg),
+            VideoParametersCodec::H264 { .. } | VideoParametersCodec::H265 { .. } | _ => {
+                return None;
+            }
+        },
         (Encoding::Aac, ParametersRef::Audio(audio)) => {
             AacParameters::new(audio.extra_data()).map(Codec::Aac)
         }
@@ -398,13 +404,22 @@ pub(super) fn parameters(
         (Encoding::Pcmu, ParametersRef::Audio(_)) => Ok(Codec::Pcmu { channels: channels(opened) }),
         (Encoding::G726(g726), ParametersRef::Audio(_)) => Ok(Codec::G726(g726)),
         (Encoding::L16, ParametersRef::Audio(_)) => Ok(Codec::L16 { channels: channels(opened) }),
-        (Encoding::H264 | Encoding::H265, ParametersRef::Audio(_) | ParametersRef::Message(_))
+        (
+            Encoding::H264 | Encoding::H265 | Encoding::Jpeg,
+            ParametersRef::Audio(_) | ParametersRef::Message(_),
+        )
         | (
             Encoding::Aac | Encoding::Pcma | Encoding::Pcmu | Encoding::G726(_) | Encoding::L16,
             ParametersRef::Video(_) | ParametersRef::Message(_),
         ) => return None,
     };
     Some(codec)
+}
+
+fn jpeg_size((width, height): (u32, u32)) -> Result<JpegParameters, Refused> {
+    // What does not fit is refused as 0 is.
+    let side = |side: u32| u16::try_from(side).unwrap_or(0);
+    JpegParameters::new(side(width), side(height))
 }
 
 fn channels(opened: &OpenedTrack) -> u8 {

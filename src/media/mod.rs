@@ -7,6 +7,7 @@ mod aac;
 mod bits;
 mod h264;
 mod h265;
+mod jpeg;
 mod name;
 mod policy;
 mod refused;
@@ -15,11 +16,13 @@ mod track;
 mod unit;
 mod vui;
 
+pub use jpeg::{JpegHead, JpegSampling};
 pub use name::{BadName, StreamName, StreamPattern};
 pub use policy::{Clean, DropCounts, DropReason, Policy};
 pub use refused::{Fault, ParameterSet, Refused};
 pub use samples::{G726, G726Packing, G726Rate, SampleGroup};
 pub use track::{
-    AacParameters, Codec, H264Parameters, H265Parameters, Kinds, Track, TrackId, TrackKind,
+    AacParameters, Codec, H264Parameters, H265Parameters, JpegParameters, Kinds, Track, TrackId,
+    TrackKind,
 };
 pub use unit::{AccessUnit, Published, SharedForm};

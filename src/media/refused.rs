@@ -23,6 +23,8 @@ pub enum ParameterSet {
     H265Sps,
     /// H.265 picture parameter set.
     H265Pps,
+    /// JPEG frame header.
+    JpegFrame,
     /// AudioSpecificConfig.
     AudioSpecificConfig,
 }
@@ -36,6 +38,7 @@ impl ParameterSet {
             Self::H265Vps => "H.265 VPS",
             Self::H265Sps => "H.265 SPS",
             Self::H265Pps => "H.265 PPS",
+            Self::JpegFrame => "JPEG frame header",
             Self::AudioSpecificConfig => "AudioSpecificConfig",
         }
     }

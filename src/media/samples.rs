@@ -91,7 +91,7 @@ impl SampleGroup {
             matches!(channels, 1 | 2).then_some(Self { bytes, ticks: 1 })
         };
         match codec {
-            Codec::H264(_) | Codec::H265(_) | Codec::Aac(_) => None,
+            Codec::H264(_) | Codec::H265(_) | Codec::Jpeg(_) | Codec::Aac(_) => None,
             Codec::Pcma { channels } | Codec::Pcmu { channels } => of_one(1, *channels),
             Codec::G726(g726) => Some(g726.group()),
             Codec::L16 { channels } => of_one(2, *channels),
@@ -101,7 +101,7 @@ impl SampleGroup {
     /// The most bytes of a unit of `codec`.
     pub(super) fn unit_bytes(codec: &Codec) -> usize {
         match codec {
-            Codec::H264(_) | Codec::H265(_) | Codec::Aac(_) => 0,
+            Codec::H264(_) | Codec::H265(_) | Codec::Jpeg(_) | Codec::Aac(_) => 0,
             Codec::Pcma { .. } | Codec::Pcmu { .. } => limits::G711_FRAME_BYTES,
             Codec::G726(_) => limits::G726_FRAME_BYTES,
             Codec::L16 { .. } => limits::L16_FRAME_BYTES,

@@ -102,6 +102,8 @@ pub enum Codec {
     H264(H264Parameters),
     /// ITU-T H.265.
     H265(H265Parameters),
+    /// JPEG pictures (MJPEG), RFC 2435; each stands alone.
+    Jpeg(JpegParameters),
     /// MPEG-4 AAC, RFC 3640 mode AAC-hbr; access units are raw AAC frames.
     Aac(AacParameters),
     /// G.711 A-law, 8 bit a sample, interleaved channels.
@@ -128,7 +130,7 @@ impl Codec {
     /// Picture or sound.
     pub fn kind(&self) -> TrackKind {
         match self {
-            Self::H264(_) | Self::H265(_) => TrackKind::Video,
+            Self::H264(_) | Self::H265(_) | Self::Jpeg(_) => TrackKind::Video,
             Self::Aac(_)
             | Self::Pcma { .. }
             | Self::Pcmu { .. }
@@ -142,6 +144,7 @@ impl Codec {
         match self {
             Self::H264(_) => "H264",
             Self::H265(_) => "H265",
+            Self::Jpeg(_) => "JPEG",
             Self::Aac(_) => "mpeg4-generic",
             Self::Pcma { .. } => "PCMA",
             Self::Pcmu { .. } => "PCMU",
@@ -195,6 +198,15 @@ pub struct H265Parameters {
     pub bit_depth: u8,
     /// 0 monochrome, 1 4:2:0, 2 4:2:2, 3 4:4:4.
     pub chroma_format_idc: u8,
+}
+
+/// What the pictures of an MJPEG track have in common; each brings its tables itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JpegParameters {
+    /// Picture width in pixels, a multiple of 8.
+    pub width: u16,
+    /// Picture height in pixels, a multiple of 8.
+    pub height: u16,
 }
 
 /// A checked AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1).

@@ -23,9 +23,11 @@ pub struct AccessUnit {
     pub wallclock: SystemTime,
     /// Whether a decoder may start here: an IDR or CRA picture, an H.264 intra picture at a recovery
     /// point; every audio frame.
+    /// So is every JPEG picture.
     pub random_access: bool,
     /// Video: NAL units, each behind a 4-byte big-endian length, no parameter sets; before an H.264
     /// picture at a recovery point our own SEI message that says so. Audio: the raw frame.
+    /// JPEG: the picture, from its start marker to its end marker.
     pub data: Bytes,
 }
 

@@ -1,10 +1,11 @@
-//! RTP out (RFC 3550, 6184, 7798, 3640, 3551): packetisation, sender reports, and the interleaved form.
+//! RTP out (RFC 3550, 6184, 7798, 2435, 3640, 3551): packetisation, sender reports, and the interleaved form.
 //! Pure functions of a published unit.
 //!
-//! The packets of a unit are walked by one piece of code for each payload format ([`aac`], [`pcm`],
-//! [`video`]); [`plan`] counts what it walks and [`interleaved`] writes it, so the two agree.
+//! The packets of a unit are walked by one piece of code for each payload format ([`aac`], [`jpeg`],
+//! [`pcm`], [`video`]); [`plan`] counts what it walks and [`interleaved`] writes it, so the two agree.
 
 mod aac;
+mod jpeg;
 mod pcm;
 mod report;
 mod video;
@@ -27,16 +28,18 @@ const FRAME_BYTES: usize = 4;
 /// What a packet can carry.
 const PAYLOAD_BYTES: usize = limits::RTP_PACKET_BYTES - HEADER_BYTES;
 
-/// The RTP payload type the gateway gives a track: the static one (RFC 3551 6) of mono 8 kHz G.711 and
-/// 44.1 kHz L16, else 96 + track id.
+/// The RTP payload type the gateway gives a track: the static one (RFC 3551 6) of JPEG, mono 8 kHz G.711
+/// and 44.1 kHz L16, else 96 + track id.
 pub fn payload_type(track: TrackId, codec: &Codec, clock_rate: u32) -> u8 {
     match codec {
         Codec::Pcmu { channels: 1 } if clock_rate == 8_000 => 0,
         Codec::Pcma { channels: 1 } if clock_rate == 8_000 => 8,
         Codec::L16 { channels: 2 } if clock_rate == 44_100 => 10,
         Codec::L16 { channels: 1 } if clock_rate == 44_100 => 11,
+        Codec::Jpeg(_) if clock_rate == 90_000 => 26,
         Codec::H264(_)
         | Codec::H265(_)
+        | Codec::Jpeg(_)
         | Codec::Aac(_)
         | Codec::Pcma { .. }
         | Codec::Pcmu { .. }
@@ -129,6 +132,7 @@ fn packetise(unit: &AccessUnit, sink: &mut impl Sink) -> Result<(), Malformed> {
             &unit.data,
             sink,
         ),
+        Codec::Jpeg(_) => jpeg::packetise(&unit.data, sink),
         Codec::Aac(_) => aac::packetise(&unit.data, sink),
         Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => {
             pcm::packetise(&unit.track.codec, &unit.data, sink)

@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::media::{
-    AacParameters, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, SampleGroup,
-    SharedForm, Track,
+    AacParameters, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, JpegParameters,
+    Policy, SampleGroup, SharedForm, Track,
 };
 
 // Of x264 and x265 at 320 x 240, made with ffmpeg.
@@ -72,7 +72,7 @@ fn aac() -> Codec {
 
 fn clock_rate(codec: &Codec) -> u32 {
     match codec {
-        Codec::H264(_) | Codec::H265(_) => 90_000,
+        Codec::H264(_) | Codec::H265(_) | Codec::Jpeg(_) => 90_000,
         Codec::Aac(_) => 48_000,
         Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) => 8_000,
         Codec::L16 { .. } => 44_100,
@@ -109,6 +109,31 @@ fn published(unit: AccessUnit, first_seq: u16, rtp_time: u32) -> Published {
         interleaved: SharedForm::default(),
         unit,
     }
+}
+
+const JPEG_420: &[u8] = include_bytes!("../../tests/fixtures/media/jpeg_420.jpg");
+const JPEG_422: &[u8] = include_bytes!("../../tests/fixtures/media/jpeg_422.jpg");
+const JPEG_RESTARTS: &[u8] = include_bytes!("../../tests/fixtures/media/jpeg_restarts.jpg");
+
+fn jpeg() -> Codec {
+    Codec::Jpeg(JpegParameters { width: 64, height: 48 })
+}
+
+/// A foreign picture as the policy lets it through.
+fn jpeg_unit(picture: &'static [u8]) -> AccessUnit {
+    let track = Arc::new(Track { id: TrackId(0), codec: jpeg(), clock_rate: 90_000 });
+    let clean = Policy::new(track).clean(Bytes::from_static(picture)).unwrap();
+    unit(jpeg(), true, clean.data)
+}
+
+/// A picture with so much coded data, the end marker counted in, and no marker within.
+fn jpeg_of(coded: usize) -> AccessUnit {
+    let whole = jpeg_unit(JPEG_420).data;
+    let (_, old) = crate::media::JpegHead::split(&whole).unwrap();
+    let mut data = whole[..whole.len() - old.len()].to_vec();
+    data.extend((0..coded - 2).map(|i| u8::try_from(i % 251).unwrap()));
+    data.extend([0xff, 0xd9]);
+    unit(jpeg(), true, data.into())
 }
 
 /// Samples that count up.
@@ -179,6 +204,7 @@ fn plan_and_form_agree_on_any_bytes() {
             Just(h264()),
             Just(h265()),
             Just(aac()),
+            Just(jpeg()),
             Just(Codec::Pcma { channels: 2 }),
             Just(Codec::Pcmu { channels: 1 }),
             Just(g726(G726Rate::Kbit40)),
@@ -195,6 +221,9 @@ fn plan_and_form_agree_on_any_bytes() {
             let min = if matches!(codec, Codec::H265(_)) { 2 } else { 1 };
             let lengths: Vec<usize> = lengths.into_iter().map(|length| length.max(min)).collect();
             let mut data = picture(&codec, random_access, &lengths).to_vec();
+            if matches!(codec, Codec::Jpeg(_)) {
+                data = jpeg_of(lengths.iter().sum::<usize>() + 2).data.to_vec();
+            }
             if let Some((at, with)) = damage
                 && !data.is_empty()
             {
@@ -214,6 +243,10 @@ fn packets_end_at_the_limit() {
             let data = picture(&codec, false, &[length]);
             assert_eq!(plan(&unit(codec.clone(), false, data)).unwrap().packets, count);
         }
+    }
+    // The first packet has 8 bytes of header and 132 of tables, each other 8.
+    for (length, count) in [(1248, 1), (1249, 2), (1248 + 1380, 2), (1248 + 1381, 3)] {
+        assert_eq!(plan(&jpeg_of(length)).unwrap().packets, count);
     }
     for (length, count) in [(1384, 1), (1385, 2), (8191, 6)] {
         let unit = unit(aac(), true, vec![1; length].into());
@@ -245,6 +278,8 @@ fn what_has_no_form_has_no_plan() {
         (h264(), Bytes::from_static(&[0, 0, 0, 0])),
         (h264(), Bytes::from_static(&[0, 0, 0, 1, 0x41, 0])),
         (h265(), Bytes::from_static(&[0, 0, 0, 1, 0x02])),
+        (jpeg(), Bytes::new()),
+        (jpeg(), Bytes::from_static(&JPEG_420[..600])),
         (aac(), Bytes::new()),
         (aac(), vec![1; 8192].into()),
         (Codec::Pcma { channels: 1 }, Bytes::new()),
@@ -266,6 +301,7 @@ fn payload_types_are_static_only_where_rfc_3551_says_so() {
     assert_eq!(payload_type(TrackId(1), &pcma(2), 8_000), 97);
     assert_eq!(payload_type(TrackId(1), &pcma(1), 16_000), 97);
     assert_eq!(payload_type(TrackId(0), &h264(), 90_000), 96);
+    assert_eq!(payload_type(TrackId(0), &jpeg(), 90_000), 26);
     let l16 = |channels| Codec::L16 { channels };
     assert_eq!(payload_type(TrackId(1), &l16(2), 44_100), 10);
     assert_eq!(payload_type(TrackId(1), &l16(1), 44_100), 11);
@@ -385,6 +421,7 @@ fn describe(codec: &Codec) -> String {
             BASE64.encode(&p.sps),
             BASE64.encode(&p.pps)
         ),
+        Codec::Jpeg(_) => "m=video 0 RTP/AVP 26\r\na=rtpmap:26 JPEG/90000\r\n".into(),
         Codec::Aac(_) => "m=audio 0 RTP/AVP 96\r\na=rtpmap:96 mpeg4-generic/48000/2\r\n\
              a=fmtp:96 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;\
              indexdeltalength=3;config=1190\r\n"
@@ -449,7 +486,9 @@ async fn through_retina_with(
         let item = item.map_err(|_| "nothing more")?.ok_or("the end")?;
         match item.map_err(|error| error.to_string())? {
             CodecItem::VideoFrame(frame) => {
-                if frame.loss() != 0 || frame.has_new_parameters() {
+                // The session description says nothing of JPEG pictures; the first does.
+                let first = matches!(codec, Codec::Jpeg(_)) && got.is_empty();
+                if frame.loss() != 0 || frame.has_new_parameters() != first {
                     return Err(format!("loss {} or new parameters", frame.loss()));
                 }
                 got.push((frame.timestamp().elapsed(), frame.into_data()));
@@ -510,11 +549,14 @@ fn seeded(bug: Bug, form: &Bytes, fu: usize) -> Bytes {
         Bug::PayloadByteLeftOut => drop(packets[2].pop()),
         Bug::ParameterSetChanged => packets[0][fu + 12] ^= 1,
     }
-    let frame = |packet: Vec<u8>| {
-        let [high, low] = u16::try_from(packet.len()).unwrap().to_be_bytes();
-        [&[b'$', 0, high, low], packet.as_slice()].concat()
-    };
-    packets.into_iter().flat_map(frame).collect()
+    packets.into_iter().flat_map(framed).collect()
+}
+
+/// A packet in an interleaved frame.
+fn framed(packet: impl AsRef<[u8]>) -> Vec<u8> {
+    let packet = packet.as_ref();
+    let [high, low] = u16::try_from(packet.len()).unwrap().to_be_bytes();
+    [&[b'$', 0, high, low], packet].concat()
 }
 
 #[tokio::test]
@@ -541,7 +583,7 @@ fn frames_of(codec: &Codec, unit: &AccessUnit) -> usize {
         Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => {
             unit.data.len().div_ceil(packet_bytes(codec))
         }
-        Codec::H264(_) | Codec::H265(_) | Codec::Aac(_) => 1,
+        Codec::H264(_) | Codec::H265(_) | Codec::Jpeg(_) | Codec::Aac(_) => 1,
     }
 }
 
@@ -584,6 +626,79 @@ async fn retina_reads_back_pictures() {
             assert_eq!(time, 3600 * i64::try_from(n).unwrap());
             assert!(unit.data == data, "{} unit {n} differs", codec.encoding_name());
         }
+    }
+}
+
+#[test]
+fn jpeg_packets_read_as_rfc_2435_says() {
+    for (picture, kind, restart) in
+        [(JPEG_422, 0, &[][..]), (JPEG_420, 1, &[]), (JPEG_RESTARTS, 65, &[0, 4, 0xff, 0xff])]
+    {
+        let unit = jpeg_unit(picture);
+        let (head, coded) = crate::media::JpegHead::split(&unit.data).unwrap();
+        let form = checked_form(&unit).unwrap();
+        let main = [kind, 255, 8, 6];
+        let tables = [&[0, 0, 0, 128], &head.tables[0][..], &head.tables[1]].concat();
+        let (mut seen, mut behind) = (Vec::<u8>::new(), tables.as_slice());
+        for packet in packets(&form) {
+            let offset = u32::try_from(seen.len()).unwrap().to_be_bytes();
+            let expected = [&offset, &main, restart, behind].concat();
+            assert_eq!(&packet[12..12 + expected.len()], expected);
+            seen.extend(&packet[12 + expected.len()..]);
+            behind = &[];
+        }
+        assert_eq!(seen, coded);
+    }
+}
+
+#[tokio::test]
+async fn retina_reads_back_jpeg_pictures() {
+    let mut units: Vec<_> = [JPEG_420, JPEG_422, JPEG_RESTARTS].map(jpeg_unit).into();
+    units.extend([3, 1248, 1249, 1248 + 1380, 1248 + 1381, 60_000, 1_500_000].map(jpeg_of));
+    let got = through_retina(&jpeg(), &units, 3600).await;
+    for (n, (unit, (time, data))) in units.iter().zip(got).enumerate() {
+        assert_eq!(time, 3600 * i64::try_from(n).unwrap());
+        assert!(unit.data == data, "picture {n} differs");
+    }
+}
+
+/// A fault of a packetiser, in the packets of one picture.
+type Spoil = fn(&mut Vec<Vec<u8>>);
+
+#[tokio::test]
+async fn retina_tells_wrong_jpeg_packets() {
+    let bugs: [(&str, Spoil); 14] = [
+        ("packet left out", |packets| drop(packets.remove(1))),
+        ("packets swapped", |packets| packets.swap(0, 1)),
+        ("number skipped", |packets| packets[1][3] ^= 0x80),
+        ("timestamp off", |packets| packets.iter_mut().for_each(|packet| packet[7] ^= 1)),
+        ("coded byte changed", |packets| *packets[1].last_mut().unwrap() ^= 1),
+        ("coded byte left out", |packets| packets[0].truncate(1000)),
+        ("no marker", |packets| packets.iter_mut().for_each(|packet| packet[1] &= 0x7f)),
+        ("first has an offset", |packets| packets[0][12 + 3] = 1),
+        ("second has none", |packets| packets[1][12 + 1..12 + 4].fill(0)),
+        ("another type", |packets| packets[0][12 + 4] = 64),
+        ("tables not said", |packets| packets[0][12 + 5] = 80),
+        ("another width", |packets| packets[0][12 + 6] += 1),
+        ("another restart interval", |packets| packets[0][12 + 9] += 1),
+        ("a table changed", |packets| packets[0][12 + 8 + 4 + 4 + 70] ^= 1),
+    ];
+    let right = jpeg_unit(JPEG_RESTARTS);
+    assert_eq!(plan(&right).unwrap().packets, 2);
+    let units = vec![right.clone(); 4];
+    for (name, bug) in bugs {
+        let spoil = |n, form: Bytes| {
+            let mut packets: Vec<_> = packets(&form).into_iter().map(<[u8]>::to_vec).collect();
+            if n == 1 {
+                bug(&mut packets);
+            }
+            packets.into_iter().flat_map(framed).collect()
+        };
+        let got = through_retina_with(&jpeg(), &units, 3600, spoil).await;
+        let same = got.is_ok_and(|got| {
+            got.iter().zip(0_i64..).all(|((time, data), n)| *time == 3600 * n && right.data == data)
+        });
+        assert!(!same, "{name}: unnoticed");
     }
 }
 

@@ -64,6 +64,10 @@ fn format_of(codec: &Codec) -> (&'static str, Option<String>) {
             );
             ("/1", Some(line))
         }
-        Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => ("", None),
+        Codec::Jpeg(_)
+        | Codec::Pcma { .. }
+        | Codec::Pcmu { .. }
+        | Codec::G726(_)
+        | Codec::L16 { .. } => ("", None),
     }
 }

@@ -248,7 +248,8 @@ mod tests {
                         assert_eq!(H265Parameters::new(&p.vps, &p.sps, &p.pps).as_ref(), Ok(p));
                     }
                     Codec::Aac(p) => assert_eq!(AacParameters::new(&p.config).as_ref(), Ok(p)),
-                    Codec::Pcma { .. }
+                    Codec::Jpeg(_)
+                    | Codec::Pcma { .. }
                     | Codec::Pcmu { .. }
                     | Codec::G726(_)
                     | Codec::L16 { .. } => panic!("not asked for"),

@@ -97,6 +97,7 @@ def launches(args):
         "/h265": f"( {video}{h265}{mulaw} )",
         "/h264-g726": f"( {video}{h264}{g726} )",
         "/h264-l16": f"( {video}{h264}{l16} )",
+        "/jpeg": f"( {video}jpegenc ! rtpjpegpay name=pay0 pt=26{l16} )",
     }
 
 

@@ -54,7 +54,7 @@ NO_SOUND = "it takes no sound"
 NO_TLS_OPTIONS = "its RTSP code hands no TLS options on"
 TABLES = {
     "codecs": Table(
-        "client", "codec", CLIENTS, ["H.264", "H.265", *SOUND],
+        "client", "codec", CLIENTS, ["H.264", "H.265", "MJPEG", *SOUND],
         {(client, codec): NO_SOUND for client in SILENT for codec in SOUND},
     ),
     "transports": Table("client", "transport", CLIENTS, ["RTSPS", "RTSP over HTTPS", "plain RTSP on loopback"]),

@@ -4,6 +4,8 @@ What was seen goes into docs/clients.md (matrix.py).
 """
 import concurrent.futures
 import dataclasses
+import re
+import time
 
 import numpy
 import pytest
@@ -27,9 +29,16 @@ class Stream:
 
 STREAMS = {
     "h264-g726": Stream(("G.726",), 8000),
-    "h264-l16": Stream(("L16",), 44_100),
+    "jpeg": Stream(("MJPEG", "L16"), 44_100),
 }
-RUNS = [(client, path) for client in players.CLIENTS if client not in matrix.SILENT for path in STREAMS]
+
+
+def seen(client, path):
+    """The codecs of a path that a client can take."""
+    return [codec for codec in STREAMS[path].codecs if matrix.TABLES["codecs"].reason(client, codec) is None]
+
+
+RUNS = [(client, path) for client in players.CLIENTS for path in STREAMS if seen(client, path)]
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +49,23 @@ def camera(work):
 
 @pytest.fixture(scope="module")
 def codecs_gateway(work, guard, camera):
-    profiles = {path: (f"/{path}", "on-demand") for path in STREAMS}
+    profiles = {path: (f"/{path}", "always") for path in STREAMS}
     with peers.Gateway(work, guard + peers.camera_toml("cam", camera.port, profiles), "codecs") as gateway:
+        for path in STREAMS:
+            settled(gateway, f"cam/{path}")
         yield gateway
+
+
+def settled(gateway, stream, seconds=15):
+    """Waits for six seconds of pictures. In the first five the gateway still learns when they were taken, and ffmpeg moves the
+    sound by some ms with the next sender report: more than a packet of L16 has."""
+    line, deadline = rf'camlock_camera_units_total{{stream="{stream}",kind="Video"}} (\d+)', time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = re.search(line, gateway.page("/metrics"))
+        if found and int(found[1]) >= 6 * 25:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{stream} does not play:\n{gateway.said()}")
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +81,24 @@ def playing(request, codecs_gateway, work):
 @pytest.mark.parametrize("client,path", RUNS)
 def test_codec_plays(client, path, playing, camera):
     played, stream = playing[client, path].result(), STREAMS[path]
-    assert played.status == 0 and played.errors == "", played.errors
+    assert played.status == 0 and complaints(client, played) == "", played.errors
     numbers = played.numbers()
     assert len(numbers) >= PICTURES
     assert peers.consecutive(numbers), numbers
     assert set(numbers) <= set(camera.sent(f"/{path}")), "pictures that the camera did not send"
-    assert 0.99 < tone(played.sound, stream.rate) <= 1, "the beep is no tone of 1 kHz"
-    for codec in stream.codecs:
+    if client not in matrix.SILENT:
+        assert 0.99 < tone(played.sound, stream.rate) <= 1, "the beep is no tone of 1 kHz"
+    for codec in seen(client, path):
         matrix.record("codecs", client=client, codec=codec)
+
+
+def complaints(client, played):
+    """What a client said on its standard error, but for what it says of itself."""
+    lines = played.errors.splitlines(keepends=True)
+    if client == "rtspsrc onvif-mode":
+        # rtpjpegdepay knows its caps with the first picture only; in this mode the segment comes before.
+        lines = [line for line in lines if "Sticky event misordering, got 'segment' before 'caps'" not in line]
+    return "".join(lines).strip()
 
 
 def tone(sound, rate):

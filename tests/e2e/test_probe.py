@@ -50,6 +50,18 @@ def test_a_foreign_camera_is_measured(cameras, work, path, codec, sound):
     loads(work, told["config"])
 
 
+def test_a_camera_whose_pictures_stand_alone_is_measured(cameras, work):
+    status, out, err = probe(f"rtsp://127.0.0.1:{cameras['none'].port}/jpeg", "--json", "--seconds", 4, "--name", "door")
+    assert status == 0 and err == "", err
+    told = json.loads(out)
+    video, audio = told["tracks"]
+    assert (video["codec"], video["width"], video["height"]) == ("MJPEG", peers.WIDTH, peers.HEIGHT)
+    assert video["key_frames"] == video["units"] > 50 and video["key_frame_interval"]["most_pictures"] == 1, video
+    assert (audio["codec"], audio["sample_rate"], audio["channels"]) == ("L16", 44100, 2)
+    assert "parameters_in_band" not in str(told["quirks"])
+    loads(work, told["config"])
+
+
 def test_a_login_is_used_named_and_never_printed(cameras, work, password_file):
     url = f"rtsp://127.0.0.1:{cameras['digest'].port}/h264"
     status, out, err = probe(url, "--user", "admin", "--password-ref", f"file:{password_file}", "--seconds", 3)

@@ -26,7 +26,7 @@ use crate::media::{G726, Kinds, TrackKind};
 
 pub use items::Items;
 pub use open::open;
-pub use reason::{EndReason, Fault};
+pub use reason::{EndReason, Fault, JpegForm};
 pub use rewrite::{Counts, Oddities};
 pub use session::{Report, Running};
 
@@ -139,6 +139,8 @@ pub enum Encoding {
     H264,
     /// H.265, RFC 7798.
     H265,
+    /// JPEG, RFC 2435.
+    Jpeg,
     /// AAC, RFC 3640 mode AAC-hbr.
     Aac,
     /// G.711 A-law.
@@ -155,7 +157,7 @@ impl Encoding {
     /// Picture or sound.
     pub fn kind(self) -> TrackKind {
         match self {
-            Self::H264 | Self::H265 => TrackKind::Video,
+            Self::H264 | Self::H265 | Self::Jpeg => TrackKind::Video,
             Self::Aac | Self::Pcma | Self::Pcmu | Self::G726(_) | Self::L16 => TrackKind::Audio,
         }
     }

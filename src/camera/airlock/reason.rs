@@ -63,6 +63,8 @@ pub enum EndReason {
     UnitPackets,
     /// One access unit over its NAL units.
     UnitNals,
+    /// A JPEG picture of a kind that is not taken.
+    Jpeg(JpegForm),
     /// Bytes were passed on and no unit came out of them.
     Unacknowledged,
     /// More access units a second than any lawful stream.
@@ -83,6 +85,21 @@ pub enum EndReason {
     BadRequest,
     /// We ended it.
     Stopped,
+}
+
+/// Kinds of JPEG pictures that RFC 2435 can tell of, or hint at, and the gateway does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JpegForm {
+    /// One of two fields.
+    Interlaced,
+    /// A type other than 0, 1, 64 and 65: neither 4:2:0 nor 4:2:2.
+    Sampling,
+    /// Wider or higher than [`limits::JPEG_SIDE`], which is written as 0.
+    Side,
+    /// Quantisation tables of 16 bits, fewer or more than two, or not with each picture; a reserved Q.
+    Tables,
+    /// Over [`limits::JPEG_BYTES`].
+    Bytes,
 }
 
 /// Whose fault an end was; decides how the camera is dialled again.
@@ -127,6 +144,7 @@ impl EndReason {
             | Self::NoUsableMedia
             | Self::NotInterleaved
             | Self::ChannelConflict
+            | Self::Jpeg(_)
             | Self::Depacketiser
             | Self::Panicked => Fault::Protocol,
             Self::Grammar(_)
@@ -174,6 +192,7 @@ impl EndReason {
             Self::UnitBytes => "unit_bytes",
             Self::UnitPackets => "unit_packets",
             Self::UnitNals => "unit_nals",
+            Self::Jpeg(_) => "jpeg_form",
             Self::Unacknowledged => "unacknowledged",
             Self::UnitRate => "unit_rate",
             Self::ByteRate => "byte_rate",
@@ -225,9 +244,10 @@ impl EndReason {
             Self::Grammar(_) => "the camera breaks the RTSP grammar or its limits",
             Self::Description => "the camera's session description is over the limits",
             Self::NoUsableMedia => {
-                "the camera offers no H.264, H.265, AAC, G.711, G.726 or L16 track: \
+                "the camera offers no H.264, H.265, MJPEG, AAC, G.711, G.726 or L16 track: \
                  choose another codec in the camera"
             }
+            Self::Jpeg(form) => form.words(),
             Self::NotInterleaved => "the camera does not send media over TCP: enable RTSP over TCP",
             Self::ChannelConflict => {
                 "the camera gave two tracks the same channel: switch one track off"
@@ -250,6 +270,30 @@ impl EndReason {
                 "the camera's URL cannot be used: rtsp, no account in it, at most 1 KiB"
             }
             Self::Stopped => "ended by the gateway",
+        }
+    }
+}
+
+impl JpegForm {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Interlaced => {
+                "the camera sends interlaced JPEG: choose a progressive mode, or H.264, in the camera"
+            }
+            Self::Sampling => {
+                "the camera's JPEG is neither 4:2:0 nor 4:2:2: choose H.264 in the camera"
+            }
+            Self::Side => {
+                "the camera's JPEG is over 2040 pixels wide or high, which RTP cannot tell: \
+                 choose a smaller picture, or H.264, in the camera"
+            }
+            Self::Tables => {
+                "the camera's JPEG does not bring two quantisation tables of 8 bits with each picture: \
+                 choose H.264 in the camera"
+            }
+            Self::Bytes => {
+                "the camera sent a JPEG picture over 1.7 MB: lower its quality, or choose H.264"
+            }
         }
     }
 }
@@ -287,6 +331,7 @@ impl fmt::Display for EndReason {
             | Self::NotInterleaved
             | Self::ChannelConflict
             | Self::BadPackets
+            | Self::Jpeg(_)
             | Self::Unacknowledged
             | Self::ByteRate
             | Self::Overhead

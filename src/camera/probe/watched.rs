@@ -7,7 +7,7 @@ use bytes::Bytes;
 use retina::codec::CodecItem;
 
 use super::{ProbedTrack, Quirk};
-use crate::camera::airlock::{Items, OpenedTrack};
+use crate::camera::airlock::{Encoding, Items, OpenedTrack};
 use crate::camera::intake::parameters;
 use crate::media::{Clean, DropCounts, DropReason, Policy, Refused, Track, TrackId, TrackKind};
 
@@ -118,7 +118,9 @@ impl Watched {
 
     pub(super) fn quirks(&self) -> Vec<Quirk> {
         let (seen, video) = (&self.seen, self.kind() == TrackKind::Video);
-        let in_band = self.described == Described::InBand && seen.units > 0;
+        // JPEG has none: each picture brings its tables.
+        let has_sets = self.opened.encoding != Encoding::Jpeg;
+        let in_band = self.described == Described::InBand && seen.units > 0 && has_sets;
         let varies = seen.interval.is_some_and(|(least, most)| least != most);
         [
             (video && seen.backwards > 0, Quirk::OutOfOrder),

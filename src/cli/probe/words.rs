@@ -26,6 +26,14 @@ impl Words {
                 let (profile, level) = (h265_profile(p), tenths(u32::from(p.level) / 3));
                 Self::video("H.265", profile, level, (p.width, p.height))
             }
+            Codec::Jpeg(p) => Self {
+                codec: "MJPEG",
+                profile: None,
+                level: None,
+                size: Some((p.width, p.height)),
+                sample_rate: None,
+                channels: None,
+            },
             Codec::Aac(p) => Self::audio("AAC-LC", p.sample_rate, p.channels),
             Codec::Pcma { channels } => Self::audio("G.711 A-law", clock_rate, *channels),
             Codec::Pcmu { channels } => Self::audio("G.711 µ-law", clock_rate, *channels),

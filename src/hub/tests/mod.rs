@@ -48,6 +48,7 @@ pub(super) fn unit(
         | Codec::G726(_)
         | Codec::L16 { .. }
         | Codec::Aac(_) => {}
+        Codec::Jpeg(_) => panic!("has no such units"),
         Codec::H264(_) | Codec::H265(_) => data.put_u32(u32::try_from(length).unwrap()),
     }
     data.put_bytes(if random_access { 0x65 } else { 0x41 }, length);
@@ -463,6 +464,36 @@ async fn a_stream_may_have_a_ring_of_its_own() {
     }
     assert!(at.metric("camlock_stream_ring_cuts_total{stream=\"door/main\"} 1"));
     assert!(at.metric("camlock_stream_ring_cuts_total{stream=\"yard/main\"} 0"));
+}
+
+/// MJPEG: each picture is a group of its own, so two seconds of them are kept, and no more than fit.
+#[tokio::test(start_paused = true)]
+async fn pictures_that_stand_alone_are_kept_within_the_bounds() {
+    let settings = Settings { ring_units: 10_000, ..Settings::default() };
+    let mut ring = Ring::new(settings, &Budget::new(settings.rings_bytes));
+    let track = video(0, 320, 0);
+    ring.set_tracks(vec![Arc::clone(&track)], || Origin { ssrc: 1, seq: 0, rtp_time: 0 });
+    for (length, kept) in [(100_000, 51), (1_500_000, 3)] {
+        let begin = ring.end() * 40;
+        for n in 0..250 {
+            let pushed = ring.push(unit(&track, milli(begin + n * 40), true, length));
+            assert_eq!(pushed, Pushed::Kept);
+            assert!(ring.bytes() <= settings.ring_bytes);
+        }
+        assert_eq!(ring.end() - ring.front(), kept, "of {length} bytes");
+        let newest = ring.track(TrackId(0)).unwrap().newest_random_access;
+        assert_eq!(newest.map(|place| place.index), Some(ring.end() - 1));
+    }
+    let at = setting(Settings::default());
+    let mut reader = at.hub.subscribe(permit(Kinds::ALL)).unwrap();
+    at.picture(0, true);
+    assert_eq!(all(&mut reader).await, [0]);
+    for n in 1..100 {
+        at.picture(n * 40, true);
+    }
+    // Behind by more than the lag that is allowed: told, and moved to the newest picture.
+    assert_eq!(now(&mut reader).await, Some(Err(Interrupt::Lagged { skipped: 98 })));
+    assert_eq!(all(&mut reader).await, [99]);
 }
 
 #[test]

@@ -39,6 +39,12 @@ pub enum DropReason {
     NoPicture,
     /// Dropped because an earlier unit with parameters was refused; ends at the next random access point.
     AwaitingRandomAccess,
+    /// Application data, a comment or another segment of a JPEG picture that no decoder needs.
+    JpegSegment,
+    /// Bytes behind the end of a JPEG picture.
+    JpegTrailing,
+    /// JPEG picture whose syntax is broken, or that RFC 2435 cannot carry.
+    BadJpeg,
     /// AAC fill element.
     AacFill,
     /// AAC data stream element.
@@ -53,7 +59,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of [`DropCounts`].
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::TooLarge,
         Self::TooManyNals,
         Self::BadFraming,
@@ -72,6 +78,9 @@ impl DropReason {
         Self::BadSlice,
         Self::NoPicture,
         Self::AwaitingRandomAccess,
+        Self::JpegSegment,
+        Self::JpegTrailing,
+        Self::BadJpeg,
         Self::AacFill,
         Self::AacData,
         Self::AacTrailing,
@@ -100,6 +109,9 @@ impl DropReason {
             Self::BadSlice => "bad_slice",
             Self::NoPicture => "no_picture",
             Self::AwaitingRandomAccess => "awaiting_random_access",
+            Self::JpegSegment => "jpeg_segment",
+            Self::JpegTrailing => "jpeg_trailing",
+            Self::BadJpeg => "bad_jpeg",
             Self::AacFill => "aac_fill",
             Self::AacData => "aac_data",
             Self::AacTrailing => "aac_trailing",

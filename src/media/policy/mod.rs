@@ -1,6 +1,6 @@
 //! The media policy of one track: what of a camera's access unit goes on, and why the rest does not.
 //!
-//! Coded slices and coded sound go on; parameter sets are taken out and checked; everything else is
+//! Coded slices, JPEG pictures and coded sound go on; parameter sets are taken out and checked; everything else is
 //! dropped. What slices, samples and timing may still carry is for the threat model to say.
 
 mod counts;
@@ -15,7 +15,8 @@ use bytes::Bytes;
 
 use self::video::{Video, VideoCodec};
 use super::aac::{Trailing, Walker};
-use super::{Codec, SampleGroup, Track};
+use super::jpeg::clean as clean_jpeg;
+use super::{Codec, JpegParameters, SampleGroup, Track};
 use crate::limits;
 
 /// The policy of one track. Keeps the current parameters and the counts.
@@ -31,7 +32,7 @@ pub struct Policy {
 pub struct Clean {
     /// The track it was coded with: another `Arc` than before if parameters came in band and changed.
     pub track: Arc<Track>,
-    /// Whether a decoder may start here; every audio frame.
+    /// Whether a decoder may start here; every JPEG picture and audio frame.
     pub random_access: bool,
     /// As [`crate::media::AccessUnit::data`]; the same memory as came in if nothing was dropped.
     pub data: Bytes,
@@ -41,6 +42,7 @@ pub struct Clean {
 #[derive(Debug)]
 enum Rules {
     Video(Video),
+    Jpeg(JpegParameters),
     Aac(Walker),
     /// Whole groups of samples, at most so many bytes.
     Samples {
@@ -59,6 +61,8 @@ impl Policy {
             Codec::H264(_) | Codec::H265(_) => {
                 VideoCodec::new(&track.codec).map(|codec| Rules::Video(Video::new(codec)))
             }
+            Codec::Jpeg(size) => (JpegParameters::new(size.width, size.height) == Ok(*size))
+                .then_some(Rules::Jpeg(*size)),
             Codec::Aac(parameters) => Walker::new(parameters).map(Rules::Aac),
             Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => {
                 let most = SampleGroup::unit_bytes(&track.codec);
@@ -78,18 +82,21 @@ impl Policy {
         &self.counts
     }
 
-    /// Cleans one access unit: NAL units behind 4-byte lengths, or one audio frame. A refusal is already
+    /// Cleans one access unit: NAL units behind 4-byte lengths, a JPEG picture, or one audio frame. A refusal is already
     /// counted; the unit is then lost, the session may go on.
     /// [`DropReason::IncompatibleParameters`] means that the stream needs a new description.
     pub fn clean(&mut self, data: Bytes) -> Result<Clean, DropReason> {
         let cleaned = match &mut self.rules {
             Rules::Video(video) => video.clean(&mut self.track, data, &mut self.counts),
+            Rules::Jpeg(size) => {
+                jpeg(*size, data, &mut self.counts).map(|data| alone(&self.track, data))
+            }
             Rules::Aac(walker) => {
-                aac(walker, &data, &mut self.counts).map(|data| audio(&self.track, data))
+                aac(walker, &data, &mut self.counts).map(|data| alone(&self.track, data))
             }
             Rules::Samples { group, most } => {
                 let lawful = group.fits(data.len()) && data.len() <= *most;
-                lawful.then(|| audio(&self.track, data)).ok_or(DropReason::BadSamples)
+                lawful.then(|| alone(&self.track, data)).ok_or(DropReason::BadSamples)
             }
             Rules::Nothing => Err(DropReason::UnlawfulParameters),
         };
@@ -102,7 +109,7 @@ impl Policy {
     pub fn replace(&mut self, codec: Codec) -> Result<(), DropReason> {
         let replaced = match &mut self.rules {
             Rules::Video(video) => video.replace(&mut self.track, codec),
-            Rules::Aac(_) | Rules::Samples { .. } | Rules::Nothing => {
+            Rules::Jpeg(_) | Rules::Aac(_) | Rules::Samples { .. } | Rules::Nothing => {
                 if codec == self.track.codec {
                     Ok(())
                 } else {
@@ -114,8 +121,28 @@ impl Policy {
     }
 }
 
-fn audio(track: &Arc<Track>, data: Bytes) -> Clean {
+/// A unit that needs no other.
+fn alone(track: &Arc<Track>, data: Bytes) -> Clean {
     Clean { track: Arc::clone(track), random_access: true, data }
+}
+
+/// Another size needs a new description, as with any other codec.
+fn jpeg(
+    size: JpegParameters,
+    picture: Bytes,
+    counts: &mut DropCounts,
+) -> Result<Bytes, DropReason> {
+    if picture.len() > limits::JPEG_BYTES {
+        return Err(DropReason::TooLarge);
+    }
+    let (head, picture, stripped) = clean_jpeg(picture).map_err(|_| DropReason::BadJpeg)?;
+    for _ in 0..stripped.segments {
+        counts.add(DropReason::JpegSegment);
+    }
+    if stripped.trailing {
+        counts.add(DropReason::JpegTrailing);
+    }
+    if head.size == size { Ok(picture) } else { Err(DropReason::IncompatibleParameters) }
 }
 
 fn aac(walker: &Walker, data: &Bytes, counts: &mut DropCounts) -> Result<Bytes, DropReason> {

@@ -6,11 +6,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::media::{
-    AacParameters, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, TrackId,
+    AacParameters, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, JpegParameters,
+    TrackId,
 };
 
 const SETS: &str = include_str!("../../../tests/fixtures/media/parameter_sets.txt");
 const H264: &[u8] = include_bytes!("../../../tests/fixtures/media/two_slices.h264");
+const JPEG: &[u8] = include_bytes!("../../../tests/fixtures/media/jpeg_420.jpg");
 const H265: &[u8] = include_bytes!("../../../tests/fixtures/media/two_slices.h265");
 
 /// Two lawful PPS for the baseline SPS below, of id 0, and slices for them.
@@ -39,6 +41,10 @@ fn h264() -> Policy {
 fn h265() -> Policy {
     let s = sets("x265-ctu16");
     policy(Codec::H265(H265Parameters::new(&s[0], &s[1], &s[2]).unwrap()))
+}
+
+fn jpeg(width: u16, height: u16) -> Codec {
+    Codec::Jpeg(JpegParameters { width, height })
 }
 
 fn g726(rate: G726Rate) -> Codec {
@@ -349,6 +355,32 @@ fn limits_of_audio() {
 }
 
 #[test]
+fn of_a_jpeg_picture_only_the_picture_goes_on() {
+    const MARK: &[u8] = b"MARKMARKMARKMARK";
+    let mut ours = policy(jpeg(64, 48));
+    let (head, rest) = JPEG.split_at(2);
+    let comment = [&[0xff, 0xfe, 0, 18], MARK].concat();
+    let planted = [head, &comment, rest, MARK].concat();
+    let clean = ours.clean(planted.into()).unwrap();
+    assert!(clean.random_access && Arc::ptr_eq(&clean.track, ours.track()));
+    assert_eq!(memchr::memmem::find(&clean.data, MARK), None);
+    // The encoder's own APP0 is one, too.
+    assert_eq!(dropped(&ours), [(DropReason::JpegSegment, 2), (DropReason::JpegTrailing, 1)]);
+    let again = ours.clean(clean.data.clone()).unwrap();
+    assert_eq!(again.data.as_ptr(), clean.data.as_ptr());
+
+    let mut other = policy(jpeg(64, 56));
+    assert_eq!(other.clean(clean.data.clone()), Err(DropReason::IncompatibleParameters));
+    assert_eq!(other.replace(jpeg(64, 48)), Err(DropReason::IncompatibleParameters));
+    assert_eq!(other.replace(jpeg(64, 56)), Ok(()));
+    assert_eq!(ours.clean(clean.data.slice(1..)), Err(DropReason::BadJpeg));
+    let large = [&clean.data[..], &vec![0; limits::JPEG_BYTES]].concat();
+    assert_eq!(ours.clean(large.into()), Err(DropReason::TooLarge));
+    let by_hand = &mut policy(jpeg(65, 48));
+    assert_eq!(by_hand.clean(clean.data), Err(DropReason::UnlawfulParameters));
+}
+
+#[test]
 fn aac_fill_data_and_trailing_bytes_are_dropped_and_counted() {
     // A channel pair of silence.
     let pair = "001_0000_1_0_00_0_000000_0_00_00000000_000_00000000_000";
@@ -396,10 +428,11 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics(codec in 0..4_usize, bytes: Vec<u8>) {
+    fn noise_never_panics(codec in 0..5_usize, bytes: Vec<u8>) {
         let codec = match codec {
             0 => h264_of_stream(),
             1 => h265_of_stream(),
+            3 => jpeg(64, 48),
             2 => Codec::Aac(AacParameters::new(&[0x12, 0x10]).unwrap()),
             _ => Codec::Pcma { channels: 1 },
         };

@@ -259,7 +259,8 @@ impl VideoCodec {
                 let (parsed, rules) = H265Parameters::with_rules(&p.vps, &p.sps, &p.pps).ok()?;
                 (parsed == *p).then(|| Self::H265(Box::new(rules)))
             }
-            Codec::Aac(_)
+            Codec::Jpeg(_)
+            | Codec::Aac(_)
             | Codec::Pcma { .. }
             | Codec::Pcmu { .. }
             | Codec::G726(_)
@@ -329,7 +330,8 @@ impl VideoCodec {
                 let (p, rules) = H265Parameters::with_rules(vps, sps, pps).ok()?;
                 Some((Codec::H265(p), Self::H265(Box::new(rules))))
             }
-            Codec::Aac(_)
+            Codec::Jpeg(_)
+            | Codec::Aac(_)
             | Codec::Pcma { .. }
             | Codec::Pcmu { .. }
             | Codec::G726(_)
@@ -347,7 +349,8 @@ impl Sets<'_> {
             Codec::H265(p) => {
                 differ(self.vps, &p.vps) || differ(self.sps, &p.sps) || differ(self.pps, &p.pps)
             }
-            Codec::Aac(_)
+            Codec::Jpeg(_)
+            | Codec::Aac(_)
             | Codec::Pcma { .. }
             | Codec::Pcmu { .. }
             | Codec::G726(_)

@@ -229,6 +229,15 @@ fn our_description_is_exact() {
     }
 }
 
+#[test]
+fn jpeg_is_described_by_its_name_alone() {
+    let codec = Codec::Jpeg(crate::media::JpegParameters { width: 640, height: 480 });
+    let track = Track { id: TrackId(0), codec, clock_rate: 90_000 };
+    let text = describe(7, 9, &[DescribedTrack { track: &track, payload_type: 26 }]);
+    let section = "m=video 0 RTP/AVP 26\r\na=rtpmap:26 JPEG/90000\r\na=control:trackID=0\r\n";
+    assert!(text.ends_with(section), "{text}");
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_within_the_limits(

@@ -50,7 +50,7 @@ pub fn describe(session_id: u64, version: u64, tracks: &[DescribedTrack<'_>]) ->
 /// The third part of `rtpmap`: 1 is the default for plain samples and left out, RFC 3640 examples write it.
 fn channels(codec: &Codec) -> String {
     match codec {
-        Codec::H264(_) | Codec::H265(_) | Codec::G726(_) => String::new(),
+        Codec::H264(_) | Codec::H265(_) | Codec::Jpeg(_) | Codec::G726(_) => String::new(),
         Codec::Aac(aac) => format!("/{}", aac.channels),
         Codec::Pcma { channels } | Codec::Pcmu { channels } | Codec::L16 { channels } => {
             if *channels == 1 {
@@ -67,7 +67,11 @@ fn format_parameters(codec: &Codec) -> Option<String> {
         Codec::H264(h264) => Some(h264_parameters(h264)),
         Codec::H265(h265) => Some(h265_parameters(h265)),
         Codec::Aac(aac) => Some(aac_parameters(aac)),
-        Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => None,
+        Codec::Jpeg(_)
+        | Codec::Pcma { .. }
+        | Codec::Pcmu { .. }
+        | Codec::G726(_)
+        | Codec::L16 { .. } => None,
     }
 }
 

@@ -181,7 +181,8 @@ mod tests {
             match &clip.codec {
                 Codec::H264(p) => assert_eq!((p.sps[0], p.pps[0], p.profile), (0x67, 0x68, 100)),
                 Codec::H265(p) => assert_eq!((p.vps[0], p.sps[0], p.pps[0]), (0x40, 0x42, 0x44)),
-                Codec::Aac(_)
+                Codec::Jpeg(_)
+                | Codec::Aac(_)
                 | Codec::Pcma { .. }
                 | Codec::Pcmu { .. }
                 | Codec::G726(_)

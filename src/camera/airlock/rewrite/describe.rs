@@ -10,7 +10,7 @@ use url::Url;
 use super::track::payload_type;
 use crate::camera::airlock::{Encoding, EndReason};
 use crate::limits;
-use crate::media::{G726, G726Packing, Kinds};
+use crate::media::{G726, G726Packing, Kinds, TrackKind};
 use crate::rtsp::{MediaSection, Response, SessionDescription};
 
 /// What a DESCRIBE answer says, as far as we take it.
@@ -61,8 +61,8 @@ impl Described {
             .zip(&description.media)
             .filter_map(|(index, section)| Media::read(index, section, &base, &aggregate))
             .filter(|media| kinds.contains(media.encoding.kind()))
-            .take(limits::TRACKS)
             .collect();
+        let media: Vec<_> = beside_jpeg(media).take(limits::TRACKS).collect();
         if media.is_empty() {
             return Err(EndReason::NoUsableMedia);
         }
@@ -101,7 +101,11 @@ impl Media {
             Encoding::H264 => h264_format(section),
             Encoding::H265 => h265_format(section)?,
             Encoding::Aac => aac_format(section)?,
-            Encoding::Pcma | Encoding::Pcmu | Encoding::G726(_) | Encoding::L16 => Vec::new(),
+            Encoding::Jpeg
+            | Encoding::Pcma
+            | Encoding::Pcmu
+            | Encoding::G726(_)
+            | Encoding::L16 => Vec::new(),
         };
         let url = match &section.control {
             Some(control) => join(base, control)?,
@@ -123,6 +127,7 @@ impl Media {
         let (media, name) = match self.encoding {
             Encoding::H264 => ("video", "H264"),
             Encoding::H265 => ("video", "H265"),
+            Encoding::Jpeg => ("video", "JPEG"),
             Encoding::Aac => ("audio", "mpeg4-generic"),
             Encoding::Pcma => ("audio", "PCMA"),
             Encoding::Pcmu => ("audio", "PCMU"),
@@ -160,12 +165,26 @@ impl Media {
     }
 }
 
+/// JPEG stands alone: the depacketiser's buffer for it is reckoned in place of that of other video
+/// ([`limits::camera_memory_bytes`]). The first video track says which it is.
+fn beside_jpeg(media: Vec<Media>) -> impl Iterator<Item = Media> {
+    let is_video = |media: &Media| media.encoding.kind() == TrackKind::Video;
+    let first = media.iter().find(|media| is_video(media)).map(|media| media.section);
+    let leads = media.iter().any(|m| Some(m.section) == first && m.encoding == Encoding::Jpeg);
+    media.into_iter().filter(move |media| {
+        let taken =
+            if leads { Some(media.section) == first } else { media.encoding != Encoding::Jpeg };
+        taken || !is_video(media)
+    })
+}
+
 /// The codings we take. A camera that wants to receive sound (a backchannel) is not asked for any.
 fn encoding(section: &MediaSection, clock_rate: u32) -> Option<Encoding> {
     let name = section.encoding.as_deref()?.to_ascii_uppercase();
     match (section.media.as_str(), name.as_str()) {
         ("video", "H264") if clock_rate == 90_000 => Some(Encoding::H264),
         ("video", "H265") if clock_rate == 90_000 => Some(Encoding::H265),
+        ("video", "JPEG") if clock_rate == 90_000 => Some(Encoding::Jpeg),
         ("audio", _) if section.receives || !(8_000..=96_000).contains(&clock_rate) => None,
         ("audio", "MPEG4-GENERIC") => Some(Encoding::Aac),
         ("audio", "PCMA") => Some(Encoding::Pcma),

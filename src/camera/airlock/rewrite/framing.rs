@@ -3,7 +3,9 @@
 
 use memchr::memchr;
 
-use crate::camera::airlock::Encoding;
+use super::jpeg::Piece;
+use crate::camera::airlock::{Encoding, JpegForm};
+use crate::limits;
 
 /// What a payload turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(super) enum Bad {
     Broken,
     /// It goes on with a fragment that never began here: normal after a loss, and when joining.
     Orphan,
+    /// A JPEG picture of a kind that is not taken.
+    Form(JpegForm),
 }
 
 /// Follows the fragments of one track.
@@ -37,9 +41,17 @@ pub(super) struct Framing {
 struct Fragment {
     timestamp: u32,
     scan: Scan,
-    /// AAC: size of the frame, and bytes seen of it.
+    /// AAC: size of the frame. AAC and JPEG: bytes seen.
     size: usize,
     seen: usize,
+    /// JPEG: what each packet of the picture repeats.
+    picture: [u8; 4],
+}
+
+impl Fragment {
+    fn new(timestamp: u32) -> Self {
+        Self { timestamp, scan: Scan::Off, size: 0, seen: 0, picture: [0; 4] }
+    }
 }
 
 impl Framing {
@@ -66,6 +78,7 @@ impl Framing {
         let checked = match self.encoding {
             Encoding::H264 => self.h264(payload, timestamp, marker, before),
             Encoding::H265 => self.h265(payload, timestamp, marker, before),
+            Encoding::Jpeg => self.jpeg(payload, timestamp, marker, before),
             Encoding::Aac => self.aac(payload, timestamp, marker, before),
             Encoding::Pcma | Encoding::Pcmu => samples(payload, 1, marker),
             Encoding::G726(g726) => samples(payload, g726.group().bytes, marker),
@@ -142,7 +155,7 @@ impl Framing {
             return Err(Bad::Broken);
         }
         let (mut fragment, units) = match (start, before) {
-            (true, _) => (Fragment { timestamp, scan, size: 0, seen: 0 }, 1_u32),
+            (true, _) => (Fragment { scan, ..Fragment::new(timestamp) }, 1_u32),
             (false, Some(fragment)) => (fragment, 0),
             (false, None) => return Err(Bad::Orphan),
         };
@@ -152,6 +165,32 @@ impl Framing {
         }
         let torn = start && before.is_some();
         Ok(Checked { units: units.saturating_add(more), marker, torn })
+    }
+
+    /// RFC 2435: each packet goes on where the one before ended.
+    fn jpeg(
+        &mut self,
+        payload: &[u8],
+        timestamp: u32,
+        marker: bool,
+        before: Option<Fragment>,
+    ) -> Result<Checked, Bad> {
+        let Piece { picture, offset, length } = Piece::read(payload)?;
+        let begins = offset == 0;
+        let (seen, torn) = match before {
+            before if begins => (0, before.is_some()),
+            Some(before) if before.picture != picture => return Err(Bad::Broken),
+            Some(before) if before.seen == offset => (before.seen, false),
+            Some(_) | None => return Err(Bad::Orphan),
+        };
+        let seen = seen.saturating_add(length);
+        if seen > limits::JPEG_BYTES.saturating_sub(limits::JPEG_HEAD_BYTES) {
+            return Err(Bad::Form(JpegForm::Bytes));
+        }
+        if !marker {
+            self.fragment = Some(Fragment { seen, picture, ..Fragment::new(timestamp) });
+        }
+        Ok(Checked { units: u32::from(begins), marker, torn })
     }
 
     /// RFC 3640 mode AAC-hbr: 13 bits of size, 3 of index, no interleaving.
@@ -189,7 +228,7 @@ impl Framing {
         if seen > size || units != 1 || marker {
             return Err(Bad::Broken);
         }
-        self.fragment = Some(Fragment { timestamp, scan: Scan::Off, size, seen });
+        self.fragment = Some(Fragment { size, seen, ..Fragment::new(timestamp) });
         Ok(Checked { units: u32::from(fresh), marker: false, torn })
     }
 }
@@ -361,6 +400,64 @@ mod tests {
             assert_eq!(h265(bad), Err(Bad::Broken), "{bad:?}");
         }
         assert_eq!(h265(b"\x62\x01\x53orphan"), Err(Bad::Orphan));
+    }
+
+    #[test]
+    fn jpeg_pictures_have_no_holes() {
+        let packet = |offset: u8, width: u8| [0, 0, 0, offset, 1, 80, width, 6, 1, 2, 3];
+        let results = check(
+            Encoding::Jpeg,
+            &[
+                (&packet(3, 8), 1, false),
+                (&packet(0, 8), 1, false),
+                (&packet(3, 8), 1, false),
+                (&packet(6, 8), 1, true),
+                (&packet(9, 8), 1, true),
+                (&packet(0, 8), 2, false),
+                (&packet(6, 8), 2, true),
+                (&packet(0, 8), 3, false),
+                (&packet(3, 9), 3, true),
+                (&packet(0, 8), 4, false),
+                (&packet(0, 8), 4, false),
+                (&packet(0, 8), 5, true),
+                (&packet(3, 8)[..7], 5, true),
+            ],
+        );
+        assert_eq!(
+            results,
+            [
+                Err(Bad::Orphan),
+                ok(1, false, false),
+                ok(0, false, false),
+                ok(0, true, false),
+                Err(Bad::Orphan),
+                ok(1, false, false),
+                Err(Bad::Orphan),
+                ok(1, false, false),
+                Err(Bad::Broken),
+                ok(1, false, false),
+                ok(1, false, true),
+                ok(1, true, true),
+                Err(Bad::Broken),
+            ]
+        );
+    }
+
+    #[test]
+    fn one_over_the_bytes_of_a_jpeg_picture() {
+        let most = limits::JPEG_BYTES - limits::JPEG_HEAD_BYTES;
+        let mut framing = Framing::new(Encoding::Jpeg);
+        let mut send = |offset: usize, length: usize| {
+            let mut payload = u32::try_from(offset).unwrap().to_be_bytes().to_vec();
+            payload.extend([1, 80, 80, 45]);
+            payload.resize(8 + length, 1);
+            framing.check(&payload, 1, false)
+        };
+        for offset in (0..most).step_by(50_000) {
+            assert!(send(offset, 50_000.min(most - offset)).is_ok());
+        }
+        assert_eq!(send(most, 0), ok(0, false, false));
+        assert_eq!(send(most, 1), Err(Bad::Form(JpegForm::Bytes)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod budget;
 mod counts;
 mod describe;
 mod framing;
+mod jpeg;
 mod login;
 mod meter;
 mod packet;

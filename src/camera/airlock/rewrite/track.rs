@@ -133,10 +133,11 @@ impl Track {
             Err(bad) => {
                 counts.dropped_payload = counts.dropped_payload.saturating_add(1);
                 self.sequence.gap = true;
-                return Ok(match bad {
-                    Bad::Broken => Fate::Struck,
-                    Bad::Orphan => Fate::Dropped,
-                });
+                return match bad {
+                    Bad::Broken => Ok(Fate::Struck),
+                    Bad::Orphan => Ok(Fate::Dropped),
+                    Bad::Form(form) => Err(EndReason::Jpeg(form)),
+                };
             }
         };
         let bytes = rtp.payload.len().saturating_add(OVERHEAD);

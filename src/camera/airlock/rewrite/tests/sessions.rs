@@ -1,7 +1,7 @@
 //! Lawful sessions: what is on the wire, what the depacketiser gets.
 
 use super::*;
-use crate::camera::airlock::Encoding;
+use crate::camera::airlock::{Encoding, JpegForm};
 use crate::media::G726;
 use crate::rtsp::SessionDescription;
 
@@ -94,7 +94,7 @@ fn urls_on_the_wire_are_joined_as_cameras_expect() {
 fn only_what_has_a_depacketiser_is_presented() {
     let sdp = "v=0\r\nm=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\n\
         m=video 0 RTP/AVP  \r\n\
-        m=video 0 RTP/AVP 26\r\n\
+        m=video 0 RTP/AVP 28\r\n\
         m=video 0 RTP/SAVP 96\r\na=rtpmap:96 H264/90000\r\n\
         m=video 0 RTP/AVP 97\r\na=rtpmap:97 H265/90000\r\na=control:v\r\na=framerate:12.5\r\n\
         a=fmtp:97 sprop-vps=QAEM; sprop-sps=QgEB ;sprop-pps=!;x\r\n\
@@ -127,8 +127,38 @@ fn only_what_has_a_depacketiser_is_presented() {
     assert_eq!(bench.rewriter.presented().len(), 1);
     let none = "v=0\r\nm=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\n";
     assert_eq!(Bench::new().described(none), Err(EndReason::NoUsableMedia));
-    let first = sdp.replace("H265/90000", "JPEG/90000").replace("AAC-hbr", "AAC-lbr");
+    let first = sdp.replace("H265/90000", "VP8/90000").replace("AAC-hbr", "AAC-lbr");
     assert_eq!(Bench::new().described(&first), Err(EndReason::NoUsableMedia));
+}
+
+#[test]
+fn jpeg_is_the_only_video_beside_it() {
+    let jpeg = "m=video 0 RTP/AVP 26\r\na=control:j\r\n";
+    let mapped = "m=video 0 RTP/AVP 98\r\na=rtpmap:98 jpeg/90000\r\na=control:m\r\n";
+    let h264 = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:h\r\n";
+    let sound = "m=audio 0 RTP/AVP 8\r\na=control:a\r\n";
+    let taken = |sections: &[&str]| {
+        let mut bench = Bench::new();
+        bench.described(&format!("v=0\r\n{}", sections.concat())).unwrap();
+        let text = bench.hears_text();
+        let maps: Vec<_> = text.lines().filter(|line| line.starts_with("a=rtpmap:")).collect();
+        (maps.join(" "), bench.rewriter.counts().dropped_sections)
+    };
+    let alone = "a=rtpmap:96 JPEG/90000 a=rtpmap:97 PCMA/8000/1";
+    assert_eq!(taken(&[jpeg, sound]), (alone.into(), 0));
+    assert_eq!(taken(&[mapped, h264, sound, jpeg]), (alone.into(), 2));
+    let others = "a=rtpmap:96 PCMA/8000/1 a=rtpmap:97 H264/90000 a=rtpmap:98 H264/90000";
+    assert_eq!(taken(&[sound, h264, jpeg, h264]), (others.into(), 1));
+}
+
+#[test]
+fn a_jpeg_picture_that_rtp_cannot_tell_ends_the_session_by_name() {
+    let mut bench = Bench::playing("v=0\r\nm=video 0 RTP/AVP 26\r\na=control:j\r\n");
+    bench.says(&media(0, 1, 1, &[0, 0, 0, 0, 1, 80, 255, 135, 1, 2])).unwrap();
+    let wide = bench.says(&media(0, 2, 2, &[0, 0, 0, 0, 1, 80, 0, 135, 1, 2]));
+    let Err(reason) = wide else { panic!("taken") };
+    assert_eq!(reason, EndReason::Jpeg(JpegForm::Side));
+    assert!(reason.to_string().contains("over 2040 pixels"), "{reason}");
 }
 
 #[test]
