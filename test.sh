@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them. Prints the minutes of each stage.
 #
 #   ./test.sh            everything
-#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny build e2e
+#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny build e2e fuzz
 #
 # Debian 12 and Rust by rustup are assumed; packages are installed as root or through sudo. Nothing is skipped: what
 # cannot be installed fails.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")"
 
 VENV=tests/.venv
 DENY_VERSION=0.20.2
-PACKAGES="ffmpeg openssl gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+PACKAGES="g++ ffmpeg openssl gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-x glib-networking
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi python3-gst-1.0 python3-numpy python3-venv"
 
@@ -36,7 +36,10 @@ stage_install() {
     cargo install --quiet --locked "cargo-deny@$DENY_VERSION"
   fi
 }
-stage_format() { cargo fmt --check; }
+stage_format() {
+  cargo fmt --check
+  (cd fuzz && cargo fmt --check)
+}
 stage_lint() { cargo clippy --locked --all-targets --quiet -- -D warnings; }
 stage_unit() { cargo test --locked --quiet; }
 # Tests that need ffmpeg's encoders and decoders beside the code.
@@ -53,9 +56,11 @@ stage_deny() {
   cargo deny --locked --offline check bans licenses sources
 }
 stage_build() { cargo build --locked --release --quiet; }
+# A smoke of half a minute for each target, corpora included; fuzz/run says how to go on longer.
+stage_fuzz() { fuzz/run 30; }
 stage_e2e() { "$VENV/bin/pytest" -q --durations=10 -p no:cacheprovider tests/e2e; }
 
-stages=${*:-install format lint unit oracles docs deny build e2e}
+stages=${*:-install format lint unit oracles docs deny build e2e fuzz}
 times=""
 for stage in $stages; do
   echo "== $stage"

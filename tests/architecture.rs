@@ -59,6 +59,21 @@ const MODULES: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    (
+        "fuzz",
+        &[
+            "limits",
+            "media",
+            "digest",
+            "rtp",
+            "rtsp",
+            "auth",
+            "hub",
+            "camera",
+            "rtsp_server",
+            "config",
+        ],
+    ),
     ("app", ALL),
     ("cli", ALL),
 ];

@@ -32,7 +32,7 @@ impl Account {
             .fold(Kinds::NONE, |kinds, grant| kinds.union(grant.kinds))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn for_test(name: &str) -> Self {
         let credential = Credential::Certificate(CertificateMatch::CommonName(name.into()));
         Self { user: User { name: name.into(), credential, grants: Vec::new() } }

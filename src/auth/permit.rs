@@ -21,7 +21,7 @@ impl Principal {
     }
 
     /// A principal for tests of modules above: no authenticator knows it.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn for_test(name: &str) -> Arc<Self> {
         Arc::new(Self::new(Arc::new(Account::for_test(name)), None))
     }

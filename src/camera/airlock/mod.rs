@@ -10,6 +10,8 @@
 //! framing (`media`), time lines (`camera::retime`).
 
 mod door;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod items;
 mod open;
 mod reason;

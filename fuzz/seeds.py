@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Writes the first inputs of each target into fuzz/corpus, from the repository's own fixtures.
+
+What a fuzzer found beyond them is added by `fuzz/run merge`; nothing here is taken from a camera.
+"""
+import base64
+import pathlib
+import struct
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent
+MEDIA = ROOT / "tests/fixtures/media"
+DOOR = "rtsp://127.0.0.1:1/0123456789abcdef0123456789abcdef/"
+
+SPS, PPS = "Z0LACtoR7ARAAAADAEAAAAyDxImo", "aM4PyA=="
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=cam\r\nt=0 0\r\na=control:*\r\na=range:npt=now-\r\n"
+    "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    f"a=fmtp:96 packetization-mode=1;profile-level-id=42C00A;sprop-parameter-sets={SPS},{PPS}\r\n"
+    "a=framerate:25.0\r\na=control:trackID=1\r\n"
+    "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/16000/1\r\n"
+    "a=fmtp:97 mode=AAC-hbr;config=1408;sizelength=13;indexlength=3;indexdeltalength=3\r\n"
+    "a=control:trackID=2\r\na=sendrecv\r\n"
+)
+SDP_265 = (
+    "v=0\r\nm=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\n"
+    "a=fmtp:98 sprop-vps=QAEM;sprop-sps=QgEB;sprop-pps=RAE=\r\na=control:rtsp://192.0.2.7/live/track1\r\n"
+    "m=audio 0 RTP/AVP 8\r\na=control:track2\r\nm=audio 0 RTP/AVP 0\r\na=sendonly\r\n"
+    "m=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\n"
+)
+DIGEST = 'Digest realm="cam", nonce="5f2a", algorithm=MD5, qop="auth"'
+
+
+def write(target, inputs):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in inputs.items():
+        data = data.encode() if isinstance(data, str) else data
+        (folder / f"seed-{name}").write_bytes(data)
+
+
+def message(start, *headers, body=""):
+    length = [f"Content-Length: {len(body)}"] if body else []
+    return "\r\n".join([start, *headers, *length, "", body])
+
+
+def answer(status, *headers, body=""):
+    return message(f"RTSP/1.0 {status} OK", *headers, body=body)
+
+
+def frame(channel, payload):
+    return struct.pack(">cBH", b"$", channel, len(payload)) + payload
+
+
+def rtp(sequence, timestamp, payload, marker=True, first=0x80, kind=96):
+    return struct.pack(">BBHII", first, kind | marker << 7, sequence, timestamp, 9) + payload
+
+
+def sender_report():
+    return struct.pack(">BBHIQIII", 0x80, 200, 6, 9, 1, 2, 3, 4)
+
+
+def transport(first):
+    return f"Transport: RTP/AVP/TCP;unicast;interleaved={first}-{first + 1};ssrc=00000009"
+
+
+def opening(sdp, *first, tracks=2, play=("RTP-Info: url=trackID=1;seq=5;rtptime=7",)):
+    setups = [answer(200, "Session: 77;timeout=30", transport(2 * i)) for i in range(tracks)]
+    base = "Content-Base: rtsp://192.0.2.7:554/live/"
+    return "".join([*first, answer(200, base, body=sdp), *setups, answer(200, *play)]).encode()
+
+
+MEDIA_FRAMES = b"".join([
+    frame(0, rtp(5, 7, b"\x18\0\2\x67a\0\2\x68b")),
+    frame(0, rtp(6, 7, b"\x7c\x85abc", marker=False)),
+    frame(0, rtp(7, 7, b"\x7c\x45def")),
+    frame(1, sender_report()),
+    frame(2, rtp(1, 1, b"\0\x10\0\x18abc", kind=97)),
+    b"\r\n\r\n",
+    frame(0, rtp(9, 99, b"\x41x", first=0xb1) + b"CSR1" + b"\xbe\xde\0\1EXT1" + b"y\1"),
+    frame(1, sender_report() + b"\x81\xca\0\1\0\0\0\t"),
+    frame(9, b"nobody"),
+])
+
+
+def airlock_response():
+    unauthorized = answer(401, f"WWW-Authenticate: {DIGEST}", 'WWW-Authenticate: Basic realm="cam"')
+    closing = answer(401, f"WWW-Authenticate: {DIGEST}", "Connection: close")
+    stale = answer(401, f"WWW-Authenticate: {DIGEST}, stale=true")
+    basic = answer(401, 'WWW-Authenticate: Basic realm="cam"')
+    keep = answer(200, "Public: OPTIONS, GET_PARAMETER").encode()
+    return {
+        "plays": b"\0" + opening(SDP) + MEDIA_FRAMES,
+        "h265": b"\x08" + opening(SDP_265, tracks=3, play=()) + b"\r\n" * 40 + keep,
+        "digest": b"\x10" + opening(SDP, unauthorized) + MEDIA_FRAMES + b"\r\n" * 60 + keep,
+        "closes": b"\x20" + opening(SDP, closing),
+        "stale": b"\x30" + opening(SDP, unauthorized, stale),
+        "basic": b"\x01" + opening(SDP, basic),
+        "early": b"\x48" + opening(SDP)[:-60] + MEDIA_FRAMES + opening(SDP)[-60:],
+        "asks": b"\0" + message("OPTIONS * RTSP/1.0", "CSeq: 1").encode() + opening(SDP),
+        "moved": b"\0" + answer(302, "Location: rtsp://192.0.2.8/").encode(),
+        "silent": b"\0" + opening(SDP) + b"\r\n" * 200,
+        "numbered": b"\0" + opening(SDP).replace(b"Session", b"CSeq: 2\r\nSession", 1),
+    }
+
+
+def airlock_request():
+    def ask(method, place="", *headers):
+        return message(f"{method} {DOOR}{place} RTSP/1.0", "CSeq: 7", *headers).encode()
+
+    all_of_it = b"".join([
+        ask("OPTIONS"), ask("DESCRIBE", "", "Accept: application/sdp"),
+        ask("SETUP", "0", transport(0)), ask("SETUP", "1", transport(2)),
+        ask("PLAY", "", "Session: 1", "Range: npt=0-"), ask("GET_PARAMETER"), ask("TEARDOWN"),
+    ])
+    return {
+        "session": b"\0" + all_of_it,
+        "pieces": b"\xa0" + all_of_it,
+        "described": b"\x19" + ask("SETUP", "3", transport(6)) + ask("SETUP", "9", transport(8)),
+        "twice": b"\x02" + ask("SETUP", "0", transport(0)),
+        "guest": b"\0" + message("DESCRIBE rtsp://127.0.0.1:1/guess/ RTSP/1.0", "CSeq: 1").encode(),
+        "plays": b"\x07" + frame(1, sender_report()) + ask("SET_PARAMETER") + ask("PLAY"),
+        "records": b"\x05" + ask("RECORD"),
+    }
+
+
+def rtsp_message():
+    request = message("SETUP rtsp://192.0.2.7/a?b=c/trackID=1 RTSP/1.0", "CSeq: 3", transport(0),
+                      "Session: 12345678;timeout=60", "User-Agent: x\r\n  y")
+    play = answer(200, "CSeq: 4", "RTP-Info: url=rtsp://a/b,c;d;seq=1;rtptime=2,url=x;seq=3",
+                  "Range: npt=now-")
+    return {
+        "request": "\x05" + request,
+        "described": "\x40" + answer(200, "CSeq: 2", "Content-Type: application/sdp", body=SDP),
+        "play": "\x01" + play,
+        "lf": "\x03" + play.replace("\r\n", "\n"),
+        "many": b"\x07" + (request + play).encode() + MEDIA_FRAMES + request.encode(),
+        "transports": "\0" + answer(
+            200, 'Transport: RTP/AVP;unicast;client_port=4-5;mode="PLAY",RTP/SAVP/TCP;interleaved=0',
+            "Transport: RTP/AVP;multicast;ssrc=0xABCDE", "Transport: RTP/AVP/TCP;mode=record"),
+        "not": "\x02GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    }
+
+
+def sdp():
+    control = "a=control:rtsp://192.0.2.7:554/Streaming/trackID=1?profile=1"
+    return {
+        "two": SDP,
+        "h265": SDP_265,
+        "tabs": SDP.replace(" ", "\t").replace("\r\n", "\n"),
+        "absolute": SDP.replace("a=control:trackID=1", control),
+        "static": "".join(f"m=audio 0 RTP/AVP {n}\r\n" for n in (0, 3, 8, 10, 14, 26)),
+        "nine": "m=video 0 RTP/AVP 96\n" * 9,
+    }
+
+
+def piece(data):
+    return struct.pack(">H", len(data)) + data
+
+
+def annexb_units(name, kind_of):
+    """The access units of a stream that has a delimiter before each."""
+    stream = (MEDIA / name).read_bytes()
+    nals = [nal.rstrip(b"\0") for nal in stream.split(b"\0\0\1") if nal.strip(b"\0")]
+    units = []
+    for nal in nals:
+        if kind_of(nal):
+            units.append([])
+        units[-1].append(nal)
+    return units
+
+
+def nal_policy():
+    lines = (MEDIA / "parameter_sets.txt").read_text().splitlines()
+    sets = [[base64.b64decode(s) for s in line.split()[-1].split(",")] for line in lines]
+    inputs = {}
+    for name, is_delimiter, is_set in [
+        ("two_slices.h264", lambda nal: nal[0] & 31 == 9, lambda nal: nal[0] & 31 in (7, 8)),
+        ("two_slices.h265", lambda nal: nal[0] >> 1 == 35, lambda nal: 32 <= nal[0] >> 1 <= 34),
+    ]:
+        units = annexb_units(name, is_delimiter)
+        first = b"\xff" + piece(b"\0\0\1".join(nal for nal in units[0] if is_set(nal)))
+        for number, unit in enumerate(units[:2]):
+            cut = [nal[:400] for nal in unit]
+            inputs[f"{name[-4:]}-{number}"] = first + piece(b"\1" + b"\0\0\1".join(cut))
+            lengths = b"".join(struct.pack(">I", len(nal)) + nal for nal in cut)
+            inputs[f"{name[-4:]}-{number}-raw"] = first + piece(b"\0" + lengths)
+    for number, nals in enumerate(sets):
+        beside = piece(b"\3" + b"\0\0\1".join(nals))
+        slice_ = b"\x65\x88\x80\x1f" if len(nals) == 2 else b"\x26\1\xaf\x09\x80"
+        unit = piece(b"\1" + b"\0\0\1".join([*nals, slice_, b"\6\5\1\7\x80"]))
+        inputs[f"sets-{number:02}"] = bytes([number]) + beside + unit
+    return inputs
+
+
+def aac():
+    inputs = {"explicit": b"\5\x17\x80\x56\x22\x08" + piece(b"\0" * 9), "sbr": b"\4\x2b\x11\x88\0"}
+    for path in sorted(MEDIA.glob("*.aac")):
+        data, frames = path.read_bytes(), []
+        while len(data) >= 7:
+            length = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+            frames.append(data[7:length])
+            rate, channels = data[2] >> 2 & 15, (data[2] & 1) << 2 | data[3] >> 6
+            data = data[length:]
+        config = bytes([2 << 3 | rate >> 1, (rate << 7 | channels << 3) & 255])
+        inputs[path.stem] = b"\2" + config + b"".join(piece(f) for f in frames[1:4])
+    return inputs
+
+
+def config():
+    inputs = {path.stem: path.read_bytes() for path in (ROOT / "tests/config/invalid").glob("*.toml")}
+    sample = (ROOT / "config/camlock.toml").read_text()
+    inputs["sample"] = "\n".join(line for line in sample.splitlines() if line and line[0] != "#")
+    inputs["all"] = "\n".join(
+        line.removeprefix("# ") for line in sample.splitlines()
+        if " = " in line or line.removeprefix("# ").startswith("["))
+    inputs["camera"] = (
+        '[gateway]\nnames = ["g"]\n[admin]\ntoken = "env:PW"\n[[camera]]\nname = "door"\n'
+        'address = "192.0.2.10:554"\nuser = "u"\npassword = "file:/run/pw"\nbasic = "allow"\n'
+        '[[camera.profile]]\nname = "main"\npath = "/1?a=b"\nstart = "on-demand"\nlinger = "2min"\n'
+        '[[user]]\nname = "vms"\nsecret = "env:PW"\n[[user.grant]]\nstreams = "door/*"\n'
+        'may = ["view"]\n')
+    return inputs
+
+
+def server():
+    def ask(method, uri, *headers, who="ann"):
+        return message(f"{method} {uri} RTSP/1.0", "CSeq: 1", f"Authorization: {who}", *headers)
+
+    url = "rtsps://g/door/main"
+    session = "Session: " + "01" * 16
+    tcp = "Transport: RTP/AVP/TCP;unicast"
+    plays = "".join([
+        ask("OPTIONS", "*"), ask("DESCRIBE", url, "Accept: application/sdp"),
+        ask("SETUP", f"{url}/trackID=0", tcp + ";interleaved=0-1")])
+    # DESCRIBE takes the first number.
+    second = session.replace("01", "02")
+    return {
+        "plays": plays + ask("SETUP", f"{url}/trackID=1", tcp, second) + ask("PLAY", url, second)
+        + ask("GET_PARAMETER", url, second) + ask("PAUSE", url, second) + ask("TEARDOWN", url, second),
+        "expires": ask("SETUP", f"{url}/trackID=0", tcp) + "\r\n" * 20 + ask("PLAY", url, session),
+        "bob": ask("SETUP", f"{url}/trackID=0", tcp) + ask("PLAY", url, session, who="bob"),
+        "stale": plays + ask("PLAY", url, second) + ask("GET_PARAMETER", url, second, who="old"),
+        "reports": (plays + ask("PLAY", url, second)).encode() + frame(1, sender_report()) * 3,
+        "requires": ask("DESCRIBE", url, "Require: www.onvif.org/ver20/backchannel")
+        + ask("PLAY", url, "Range: npt=7-") + ask("ANNOUNCE", url) + ask("DESCRIBE", "gopher://g/")
+        + ask("SET_PARAMETER", url, session) + ask("DESCRIBE", "rtsps://g/attic/slow", who="bob"),
+        "five": ask("SETUP", f"{url}/trackID=0", tcp) * 5,
+    }
+
+
+def digest():
+    basic = base64.b64encode(b"viewer:secret").decode()
+    return {
+        "md5": DIGEST,
+        "both": f'{DIGEST}\nBasic realm="cam"\nDigest realm="cam", nonce="x", algorithm=SHA-256',
+        "session": 'Digest realm="r", nonce="n", opaque="o", algorithm=MD5-sess, qop="auth,auth-int", stale=true',
+        "one": 'Basic realm="a", Digest realm="r" nonce="n" qop=auth',
+        "basic": f"Basic {basic}",
+        "answer": 'Digest username="u", realm="r", nonce="n", uri="rtsp://a/b", '
+        f'response="{"0" * 32}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c"',
+        "plain": f'Digest username="u",realm="realm",nonce="n",uri="*",response="{"f" * 64}",algorithm=SHA-256',
+    }
+
+
+def interleaved():
+    def packet(channel, payload, marker=1, step=1, time=0, kind=None):
+        kind = marker if kind is None else kind
+        return bytes([len(payload), channel | kind << 4, step & 255, time & 255]) + payload
+
+    h264 = [packet(0, b"\x18\0\2\x67a\0\2\x68b", 0), packet(0, b"\x7c\x85abc", 0),
+            packet(0, b"\x7c\5d", 0), packet(0, b"\x7c\x45e"), packet(0, b"\x65i", time=9),
+            packet(0, b"\x41p", step=3, time=9), packet(0, b"\x41old", step=-2)]
+    h265 = [packet(2, b"\x60\1\0\3\x42\1a\0\3\x44\1b", 0), packet(2, b"\x62\1\x93abc", 0),
+            packet(2, b"\x62\1\x53end"), packet(2, b"\x26\1idr", time=9), packet(2, b"\x02\1p")]
+    sound = [packet(4, b"\0\x10\0\x18abc"), packet(4, b"\0\x20\0\x10\0\x08abc", time=9),
+             packet(4, b"\0\x10\0\x28ab", 0, time=9), packet(4, b"\0\x10\0\x28cde"), packet(6, b"pcm")]
+    report = packet(1, sender_report(), kind=2)
+    wait = packet(0, b"", kind=3, time=3)
+    return {
+        "h264": b"\1" + b"".join(h264),
+        "h265": b"\x11" + b"".join(h265),
+        "sound": b"\x21" + b"".join(sound) + report + wait,
+        "all": b"\x07" + b"".join([*h264, wait, *h265, report, wait, *sound]),
+        "raw": b"\0" + MEDIA_FRAMES,
+        "raw-cut": b"\x0a" + MEDIA_FRAMES * 2,
+        "waits": b"\1" + h264[4] + wait * 30 + h264[5],
+    }
+
+
+write("aac", aac())
+write("airlock_request", airlock_request())
+write("airlock_response", airlock_response())
+write("config", config())
+write("digest", digest())
+write("interleaved", interleaved())
+write("nal_policy", nal_policy())
+write("rtsp_message", rtsp_message())
+write("rtsp_server_session", server())
+write("sdp", sdp())
