@@ -144,7 +144,7 @@ class Pki:
 class Gateway(Process):
     """`camlock run` with a configuration text behind the usual head; `rtsp` goes into the [rtsp] table."""
 
-    def __init__(self, work, config, name="gateway", rtsp=""):
+    def __init__(self, work, config, name="gateway", rtsp="", **options):
         self.state = work / f"{name}-state"
         self.state.mkdir(exist_ok=True)
         self.port, self.admin_port, self.token = free_port(), free_port(), secrets.token_hex(16)
@@ -154,7 +154,7 @@ class Gateway(Process):
             f'[rtsp]\nlisten = ["127.0.0.1:{self.port}"]\n{rtsp}'
             f'[admin]\nlisten = "127.0.0.1:{self.admin_port}"\ntoken = "{self.token}"\n' + config
         )
-        super().__init__(BINARY, "run", "--config", self.config)
+        super().__init__(BINARY, "run", "--config", self.config, **options)
         self.ca = self.state / "ca.pem"
         self.wait_ready()
 
