@@ -102,6 +102,24 @@ def test_the_simulator_is_measured_as_it_was_told(work):
     assert (audio["codec"], audio["sample_rate"]) == ("AAC-LC", 48000)
 
 
+def test_another_host_in_the_cameras_urls_is_told_and_not_dialled(work):
+    with socket.create_server(("127.0.0.1", 0)) as third:
+        third.setblocking(False)
+        named = f"127.0.0.1:{third.getsockname()[1]}".replace("127.0.0.1", "localhost")
+        port, record = peers.free_port(), work / "probe-third.received"
+        camera = [peers.SYSTEM_PYTHON, "-I", peers.HERE / "hostile_camera.py", "third_content_base"]
+        with peers.Process(*camera, "--port", port, "--record", record, "--third", named) as camera:
+            camera.first_line(r"listening")
+            ask = ["--user", "admin", "--password-ref", "env:PW", "--seconds", 2, "--json"]
+            status, out, err = probe(f"rtsp://127.0.0.1:{port}/stream", *ask, env={"PW": SECRET})
+        assert status == 0, err
+        told = json.loads(out)
+        assert "other_host" in [quirk["quirk"] for quirk in told["quirks"]], told
+        assert named not in out and f"rtsp://{named}/track1".encode() in record.read_bytes()
+        with pytest.raises(BlockingIOError):
+            third.accept()
+
+
 def test_a_vendors_path_is_asked_for():
     """What goes over the wire, seen by a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

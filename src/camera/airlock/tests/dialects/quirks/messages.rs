@@ -67,6 +67,10 @@ pub(super) async fn media_line_not_readable() -> Alone {
     alone
 }
 
+pub(super) async fn payload_type_35() -> Alone {
+    described(describes(&PLAIN_SDP.replace("96", "35"))).await.1
+}
+
 pub(super) async fn no_payload_type() -> Alone {
     described(describes(&format!("{PLAIN_SDP}m=audio 0 RTP/AVP  \r\n"))).await.1
 }
@@ -190,10 +194,13 @@ pub(super) async fn sequence_said_to_be_1() -> Alone {
     told("url=trackID=1;seq=1").await
 }
 
-/// A session of 100 s with keep-alives.
+/// A session of 35 s with a keep-alive every 10 s.
 async fn long(script: Script) -> (Seen, Through, Alone) {
-    let script = Script { then: Then::Beat(BEAT), ..script };
-    let (bare, through) = kept_alive(&script, Until::Items(2000)).await;
+    let set_up = "RTSP/1.0 200 OK\r\nCSeq: 0\r\nSession: 5;timeout=20\r\n\
+        Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n";
+    let setups = vec![(0, set_up.to_owned())];
+    let script = Script { setups, then: Then::Beat(BEAT), ..script };
+    let (bare, through) = kept_alive(&script, Until::Items(700)).await;
     let (seen, through, alone) = judge(bare.result, through);
     assert!(through.counts.keep_alives >= 3, "{:?}", through.counts);
     (seen, through, alone)

@@ -65,6 +65,8 @@ quirks! {
         "`a=control` before the other attributes" => "any order";
     messages::media_line_not_readable: "TP-Link",
         "a media line that cannot be read" => "that one is left out, the others play";
+    messages::payload_type_35: "Bosch", "H.264 with payload type 35, outside of the dynamic range"
+        => "any type with a map is taken";
     messages::no_payload_type: "none known; a hostile one",
         "a media line without payload type" => "that one is left out, the others play";
     messages::blank_before_the_timeout: "none known; a hostile one",
