@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::oneshot;
 
 use super::armour::{Decoder, NotBase64};
+use super::decoded::Decoded;
 use crate::limits;
 
 /// A GET and a POST. The end of either is the end of both.
@@ -18,9 +19,7 @@ pub struct Halves<S> {
     /// The POST half: its body carries the client's.
     up: S,
     decoder: Decoder,
-    /// What was decoded and not taken yet, from `taken` on: at most what one read gives.
-    decoded: Vec<u8>,
-    taken: usize,
+    decoded: Decoded,
     /// Drops with this: ends the task that holds the POST half's place among the open connections.
     _alive: oneshot::Sender<()>,
 }
@@ -33,9 +32,9 @@ impl<S: AsyncRead + Unpin> Halves<S> {
         body: &[u8],
         alive: oneshot::Sender<()>,
     ) -> Result<Self, NotBase64> {
-        let (mut decoder, mut decoded) = (Decoder::default(), Vec::new());
-        decoder.decode(body, &mut decoded)?;
-        Ok(Self { down, up, decoder, decoded, taken: 0, _alive: alive })
+        let (mut decoder, mut decoded) = (Decoder::default(), Decoded::default());
+        decoder.decode(body, decoded.end())?;
+        Ok(Self { down, up, decoder, decoded, _alive: alive })
     }
 
     pub(super) fn poll_read(
@@ -47,7 +46,7 @@ impl<S: AsyncRead + Unpin> Halves<S> {
             return Poll::Ready(ended);
         }
         loop {
-            if self.take(buf) {
+            if self.decoded.take(buf) {
                 return Poll::Ready(Ok(()));
             }
             let mut text = [0; limits::TUNNEL_READ_BYTES];
@@ -57,7 +56,7 @@ impl<S: AsyncRead + Unpin> Halves<S> {
                 return Poll::Ready(Ok(()));
             }
             self.decoder
-                .decode(text.filled(), &mut self.decoded)
+                .decode(text.filled(), self.decoded.end())
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
     }
@@ -72,21 +71,5 @@ impl<S: AsyncRead + Unpin> Halves<S> {
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidData, "bytes behind the GET of a tunnel"))
         })
-    }
-
-    /// Hands decoded bytes on; whether there were any.
-    fn take(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let rest = self.decoded.get(self.taken..).unwrap_or_default();
-        if rest.is_empty() {
-            return false;
-        }
-        let some = rest.get(..rest.len().min(buf.remaining())).unwrap_or_default();
-        buf.put_slice(some);
-        self.taken += some.len();
-        if self.taken == self.decoded.len() {
-            self.decoded.clear();
-            self.taken = 0;
-        }
-        true
     }
 }

@@ -8,6 +8,7 @@
 //! What does *not* belong here: accepting connections and TLS (`listen`), RTSP (`rtsp_server`).
 
 mod armour;
+mod decoded;
 mod enter;
 mod head;
 mod https;
