@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::armour::NotBase64;
-use super::head::{self, Asked, Cookie, HeadEnd, NotTunnel, Opening};
+use super::head::{self, Asked, Cookie, HeadEnd, NotTunnel, Opening, Version, refusal};
 use super::https::Halves;
 use super::pending::{Owner, Pending, Refused, Ticket};
 use super::{ByteStream, Settings};
@@ -208,8 +208,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Tunnels<S> {
     async fn end(&self, mut stream: S, owner: &Owner, ended: Ended) -> Option<Entered<S>> {
         self.write_down(owner, &ended);
         let farewell = async {
-            if let Some(status) = ended.status() {
-                stream.write_all(head::refusal(status).as_bytes()).await?;
+            if let Some(refusal) = ended.refusal() {
+                stream.write_all(refusal.as_bytes()).await?;
             }
             stream.shutdown().await
         };
@@ -301,8 +301,8 @@ async fn answer(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<()
 }
 
 impl Ended {
-    /// The HTTP status that the client is told; `None`: there is no request to answer, or it was answered.
-    fn status(&self) -> Option<&'static str> {
+    /// What the client is told; `None`: there is no request to answer, or it was answered.
+    fn refusal(&self) -> Option<String> {
         match self {
             Self::Closed
             | Self::Silent
@@ -310,8 +310,8 @@ impl Ended {
             | Self::Alone
             | Self::Talks
             | Self::Body(_) => None,
-            Self::NotTunnel(reason) => Some(reason.status()),
-            Self::Pending(reason) => Some(reason.status()),
+            Self::NotTunnel(reason) => Some(refusal(Version::Http11, reason.status())),
+            Self::Pending(reason) => Some(refusal(Version::Http10, reason.status())),
         }
     }
 }

@@ -171,9 +171,22 @@ impl<'a> Fields<'a> {
 pub(super) const OPENED: &str = "HTTP/1.0 200 OK\r\nConnection: close\r\nCache-Control: no-store\r\n\
                                  Pragma: no-cache\r\nContent-Type: application/x-rtsp-tunnelled\r\n\r\n";
 
+/// How an answer's status line begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Version {
+    /// Towards the halves of a tunnel, as [`OPENED`].
+    Http10,
+    /// Towards everybody else: there are WebSocket clients that take no other.
+    Http11,
+}
+
 /// An answer that refuses. Never 401: the login is RTSP's.
-pub(super) fn refusal(status: &str) -> String {
-    format!("HTTP/1.0 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+pub(super) fn refusal(version: Version, status: &str) -> String {
+    let version = match version {
+        Version::Http10 => "1.0",
+        Version::Http11 => "1.1",
+    };
+    format!("HTTP/{version} {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 }
 
 #[cfg(test)]
@@ -241,8 +254,8 @@ mod tests {
         ];
         for (head, reason) in refused {
             assert_eq!(asked(head), Err(reason), "{head}");
-            let answer = refusal(reason.status());
-            assert!(answer.starts_with("HTTP/1.0 4") || answer.starts_with("HTTP/1.0 501"));
+            let answer = refusal(Version::Http11, reason.status());
+            assert!(answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 501"));
             assert!(!answer.contains("401") && answer.ends_with("\r\n\r\n"), "{answer}");
         }
     }

@@ -271,7 +271,7 @@ async fn silent_and_dripping_heads_are_cut_in_time() {
 
     let mut endless =
         gate.says(OURS, &head("GET", "abc").replace("/door", &"/d".repeat(5000))).await;
-    endless.hears("HTTP/1.0 431 ").await;
+    endless.hears("HTTP/1.1 431 ").await;
     endless.comes_to_nothing().await;
 }
 
