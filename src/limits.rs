@@ -104,6 +104,11 @@ pub const UNITS_PER_SECOND: u32 = 400;
 /// Bounds the depacketiser's ring at the next power of two (4 MiB). The largest unit, and 1.4 MiB that lie
 /// in the loopback hop because the depacketiser is late.
 pub const UNACKNOWLEDGED_BYTES: usize = 39 * 1024 * 1024 / 10;
+/// With so much of that passed on, the airlock waits for the depacketiser before it reads on: two reads
+/// of the camera are left.
+pub const UNACKNOWLEDGED_PAUSE_BYTES: usize = UNACKNOWLEDGED_BYTES - 2 * CAMERA_BUFFER_BYTES;
+/// How long it waits for that, once: a depacketiser that is only late gives the next unit within this.
+pub const UNACKNOWLEDGED_PAUSE: Duration = Duration::from_millis(500);
 /// Packets, likewise. With one lost packet between any two, 16 bits still count the losses of a unit.
 pub const UNACKNOWLEDGED_PACKETS: usize = ACCESS_UNIT_PACKETS;
 /// NAL units, likewise.
@@ -361,7 +366,7 @@ const _: () = assert!(
     "the caps of one camera stream add up to more than its budget"
 );
 const _: () = assert!(
-    ACCESS_UNIT_BYTES + 1024 * 1024 < UNACKNOWLEDGED_BYTES,
+    ACCESS_UNIT_BYTES + 1024 * 1024 < UNACKNOWLEDGED_PAUSE_BYTES,
     "the largest unit is taken for one that never ends"
 );
 

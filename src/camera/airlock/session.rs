@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, timeout};
 
@@ -61,6 +61,7 @@ impl Running {
             from_camera: BytesMut::with_capacity(limits::CAMERA_BUFFER_BYTES),
             from_consumer: BytesMut::new(),
             shared: Arc::clone(&shared),
+            waited_for: Depacketiser::InTime,
         };
         let task = tokio::spawn(between.run(door, stopped));
         Self { task, stop: Some(stop), shared, ended: None }
@@ -102,6 +103,8 @@ impl Running {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     acknowledged: [AtomicU64; limits::TRACKS],
+    /// Told of each of these.
+    given: Notify,
     verdict: AtomicU8,
     presented: OnceLock<Vec<OpenedTrack>>,
     starts: OnceLock<Starts>,
@@ -134,6 +137,7 @@ impl Shared {
     pub(super) fn acknowledge(&self, stream: usize) {
         if let Some(count) = self.acknowledged.get(stream) {
             count.fetch_add(1, Ordering::Relaxed);
+            self.given.notify_one();
         }
     }
 
@@ -182,6 +186,14 @@ struct Between<S, R> {
     from_camera: BytesMut,
     from_consumer: BytesMut,
     shared: Arc<Shared>,
+    waited_for: Depacketiser,
+}
+
+/// Whether a pause for it was enough, when it was last given one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depacketiser {
+    InTime,
+    Late,
 }
 
 /// Least room for one read.
@@ -235,6 +247,7 @@ where
         self.rewriter.consumer_bytes(&mut self.from_consumer, now())?;
         loop {
             self.flush(consumer).await?;
+            self.let_catch_up().await;
             wind(timer.as_mut(), self.rewriter.deadline());
             self.from_camera.reserve(READ_LEAST);
             tokio::select! {
@@ -301,6 +314,24 @@ where
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(self.shared.hung_up()),
             Err(_) => Err(EndReason::ConsumerStalled),
+        }
+    }
+
+    /// A depacketiser that is late is no fault of the camera's: it gets time for the units that are under
+    /// way, once. What never becomes a unit meets its bound behind this.
+    async fn let_catch_up(&mut self) {
+        if !self.rewriter.is_ahead() {
+            self.waited_for = Depacketiser::InTime;
+        } else if self.waited_for == Depacketiser::InTime {
+            let catches_up = async {
+                while self.rewriter.is_ahead() {
+                    self.shared.given.notified().await;
+                    self.rewriter.acknowledge(&self.shared.totals(), now());
+                }
+            };
+            if timeout(limits::UNACKNOWLEDGED_PAUSE, catches_up).await.is_err() {
+                self.waited_for = Depacketiser::Late;
+            }
         }
     }
 

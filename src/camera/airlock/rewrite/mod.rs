@@ -260,6 +260,14 @@ impl Rewriter {
         }
     }
 
+    /// Whether the depacketiser should give a unit before more of the camera is read.
+    pub(super) fn is_ahead(&self) -> bool {
+        match &self.phase {
+            Phase::Playing(player) => player.is_ahead(),
+            Phase::Opening | Phase::Early(_) => false,
+        }
+    }
+
     /// When [`Self::on_time`] wants to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let look = match &self.phase {

@@ -140,10 +140,18 @@ impl Player {
         Ok(())
     }
 
-    fn check_owed(&self) -> Result<(), EndReason> {
+    /// Whether the depacketiser should get time before more is passed on.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.owed() > wide(limits::UNACKNOWLEDGED_PAUSE_BYTES)
+    }
+
+    fn owed(&self) -> u64 {
         let oldest = self.slots.iter().filter_map(|slot| slot.owes_since).min();
-        let owed = oldest.map_or(0, |since| self.passed.saturating_sub(since));
-        if owed > wide(limits::UNACKNOWLEDGED_BYTES) {
+        oldest.map_or(0, |since| self.passed.saturating_sub(since))
+    }
+
+    fn check_owed(&self) -> Result<(), EndReason> {
+        if self.owed() > wide(limits::UNACKNOWLEDGED_BYTES) {
             Err(EndReason::Unacknowledged)
         } else {
             Ok(())

@@ -114,6 +114,8 @@ fn what_becomes_no_unit_is_bounded_by_bytes() {
     bench.says(&media(2, 1, 1, b"never given")).unwrap();
     let mut passed = 0;
     let reason = (1..).find_map(|n: u16| {
+        let ahead = passed > limits::UNACKNOWLEDGED_PAUSE_BYTES;
+        assert_eq!(bench.rewriter.is_ahead(), ahead, "{passed}");
         passed += 60_016;
         bench.rewriter.acknowledge(&[u64::from(n), 0, 0, 0], bench.now);
         let said = bench.says(&media(0, n, n.into(), &[0x41; 60_000]));
