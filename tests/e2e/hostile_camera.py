@@ -10,265 +10,22 @@ import argparse
 import base64
 import dataclasses
 import gzip
+import itertools
 import json
+import math
 import pathlib
 import random
-import re
-import select
 import socket
-import struct
+import sys
 import threading
 import time
 
-CLIPS = pathlib.Path(__file__).resolve().parents[2] / "src/simulator/clips"
-UNIT_BYTES = 5 * 512 * 1024  # limits::ACCESS_UNIT_BYTES
-SECONDS = 20  # no connection lives longer
-ESCAPES = "\x1b[31mred\x1b]0;title\x07\x9b1m\x00\x7f<script>"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-
-# ---- Media -------------------------------------------------------------------------------------
-
-
-def pictures_of(name):
-    """The pictures of a clip, each a list of NAL units; a key picture begins with its parameter sets."""
-    data = (CLIPS / name).read_bytes()
-    pictures, nals = [], []
-    for nal in re.split(b"\0{2,3}\1", data)[1:]:
-        nals.append(nal)
-        if nal[0] & 31 in (1, 5):
-            pictures.append(nals)
-            nals = []
-    return pictures
-
-
-def rtp(seq, ts, payload, marker, ssrc=0x5EED, kind=96, csrc=b"", extension=b"", padding=b""):
-    """An RTP packet; `padding` is followed by its count."""
-    if padding:
-        padding += bytes([len(padding) + 1])
-    first = 0x80 | bool(padding) << 5 | bool(extension) << 4 | len(csrc) // 4
-    head = struct.pack(">BBHII", first, kind | marker << 7, seq & 0xFFFF, ts & 0xFFFFFFFF, ssrc) + csrc
-    if extension:
-        extension += bytes(-len(extension) % 4)
-        head += struct.pack(">HH", 0xBEDE, len(extension) // 4) + extension
-    return head + payload + padding
-
-
-def framed(channel, data):
-    return struct.pack(">BBH", 36, channel, len(data)) + data
-
-
-class Stream:
-    """An H.264 track."""
-
-    def __init__(self, channel=0, **dressing):
-        self.seq, self.channel, self.dressing = 1, channel, dressing
-
-    def packet(self, ts, payload, marker):
-        data = rtp(self.seq, ts, payload, marker, **self.dressing)
-        self.seq += 1
-        return framed(self.channel, data)
-
-    def fragments(self, nal, ts, size=1300, last=True, end=True):
-        """One NAL unit, as FU-A if it is long."""
-        if len(nal) <= size:
-            yield self.packet(ts, nal, last)
-            return
-        indicator, body = nal[0] & 0x60 | 28, nal[1:]
-        for at in range(0, len(body), size):
-            final = at + size >= len(body)
-            header = (at == 0) << 7 | (final and end) << 6 | nal[0] & 31
-            yield self.packet(ts, bytes([indicator, header]) + body[at : at + size], final and end and last)
-
-    def unit(self, nals, ts, size=1300):
-        packets = []
-        for number, nal in enumerate(nals):
-            packets += self.fragments(nal, ts, size, last=number + 1 == len(nals))
-        return b"".join(packets)
-
-
-def rtcp(kind, count, body):
-    body += bytes(-len(body) % 4)
-    return struct.pack(">BBH", 0x80 | count, kind, len(body) // 4) + body
-
-
-def sender_report(ts):
-    ntp = int((time.time() + 2208988800) * 2**32)
-    return rtcp(200, 0, struct.pack(">IQIII", 0x5EED, ntp, ts & 0xFFFFFFFF, 1, 1))
-
-
-def sdes(text):
-    item = bytes([1, len(text)]) + text
-    return rtcp(202, 1, struct.pack(">I", 0x5EED) + item + b"\0")
-
-
-def app(text):
-    return rtcp(204, 0, struct.pack(">I", 0x5EED) + text[:4].ljust(4) + text)
-
-
-def bye(text):
-    return rtcp(203, 1, struct.pack(">I", 0x5EED) + bytes([len(text)]) + text)
-
-
-def description(sets=None, session="", video="", name="camera", control="track1"):
-    sets = sets or pictures_of("door.h264")[0][:2]
-    sprop = ",".join(base64.b64encode(s).decode() for s in sets)
-    return (
-        f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns={name}\r\nt=0 0\r\n{session}m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
-        f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sprop}\r\n{video}a=control:{control}\r\n"
-    ).encode("latin-1")
-
-
-# ---- Talking -----------------------------------------------------------------------------------
-
-
-class Closed(Exception):
-    """The gateway ended the connection."""
-
-
-class Done(Exception):
-    """The camera's bounded time is over."""
-
-
-@dataclasses.dataclass
-class Request:
-    method: str
-    uri: str
-    headers: dict
-
-
-class Talk:
-    """One connection. Reads whatever comes in each wait, so that nothing the gateway says is missed."""
-
-    def __init__(self, sock, record, say, options):
-        self.socket, self.record, self.say = sock, record, say
-        self.third, self.marker = options.third, options.marker
-        self.buffer, self.deadline = b"", time.monotonic() + SECONDS
-        self.extra = {}
-        sock.setblocking(False)
-
-    def attack(self):
-        self.say("attack")
-
-    def read(self, wait, writing=False):
-        """Waits; takes what came. True: may write."""
-        if time.monotonic() > self.deadline:
-            raise Done
-        readable, writable, _ = select.select([self.socket], [self.socket] if writing else [], [], max(wait, 0))
-        if readable:
-            try:
-                data = self.socket.recv(65536)
-            except OSError:
-                raise Closed
-            if not data:
-                raise Closed
-            self.record.write(data)
-            self.record.flush()
-            self.buffer += data
-            if b"TEARDOWN " in self.buffer[-len(data) - 9 :]:
-                self.say("teardown")
-        return bool(writable)
-
-    def send(self, data):
-        view = memoryview(data if isinstance(data, bytes) else data.encode("latin-1"))
-        while view:
-            if self.read(1, writing=True):
-                try:
-                    view = view[self.socket.send(view[:65536]) :]
-                except BlockingIOError:
-                    pass
-                except OSError:
-                    raise Closed
-
-    def pause(self, seconds):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self.read(until - time.monotonic())
-
-    def silence(self):
-        self.attack()
-        self.pause(SECONDS + 1)
-
-    def flood(self, make):
-        """Sends until the gateway ends it or the time is over."""
-        self.attack()
-        while True:
-            self.send(make() if callable(make) else make)
-
-    def drip(self, data):
-        self.attack()
-        for byte in data:
-            self.send(bytes([byte]))
-            self.pause(0.2)
-        self.pause(SECONDS)
-
-    def request(self):
-        """The next request; interleaved data of the gateway's is passed over."""
-        while True:
-            while self.buffer[:1] == b"$" and len(self.buffer) >= 4:
-                size = 4 + struct.unpack(">H", self.buffer[2:4])[0]
-                if len(self.buffer) < size:
-                    break
-                self.buffer = self.buffer[size:]
-            head, found, rest = self.buffer.partition(b"\r\n\r\n")
-            if found and head[:1] != b"$":
-                self.buffer = rest
-                first, *lines = head.decode("latin-1").split("\r\n")
-                method, uri, _ = first.split(" ")
-                pairs = (line.partition(":") for line in lines)
-                return Request(method, uri, {name.lower(): value.strip() for name, _, value in pairs})
-            self.read(1)
-
-    def answer(self, request, status="200 OK", body=b"", cseq=None, **headers):
-        """`Content_Base=` becomes Content-Base; a list gives several lines."""
-        lines = [f"RTSP/1.0 {status}", f"CSeq: {request.headers['cseq'] if cseq is None else cseq}"]
-        for name, values in {**self.extra, **headers}.items():
-            values = values if isinstance(values, list) else [values]
-            lines += [f"{name.replace('_', '-')}: {value}" for value in values]
-        if body:
-            lines.append(f"Content-Length: {len(body)}")
-        self.send("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
-
-    def plain(self, request, **changed):
-        """What a sound camera says."""
-        channels = re.search(r"interleaved=\d+-\d+", request.headers.get("transport", ""))
-        headers = {
-            "OPTIONS": {"Public": "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN"},
-            "DESCRIBE": {"Content_Type": "application/sdp", "body": description()},
-            "SETUP": {"Transport": f"RTP/AVP/TCP;unicast;{channels and channels[0]}", "Session": "12345678;timeout=60"},
-            "PLAY": {"Session": "12345678"},
-        }.get(request.method, {"Session": "12345678"})
-        self.answer(request, **{**headers, **changed})
-        if request.method == "TEARDOWN":
-            raise Done
-
-    def until(self, method, **changed):
-        """Answers as a sound camera does, up to and without `method`; changed: method -> headers."""
-        while True:
-            request = self.request()
-            if request.method == method:
-                return request
-            self.plain(request, **changed.get(request.method, {}))
-
-    def play(self, **changed):
-        request = self.until("PLAY", **changed)
-        self.plain(request, **changed.get("PLAY", {}))
-
-    def serve(self):
-        """Answers what came while media plays."""
-        while b"\r\n\r\n" in self.buffer:
-            self.plain(self.request())
-
-    def show(self, seconds, stream=None, beside=lambda picture: b"", dress=lambda nals, n: nals, time_of=None, fps=25):
-        """Plays the clip for a while, with `beside` after each picture."""
-        stream, clip, begin = stream or Stream(), pictures_of("door.h264"), time.monotonic()
-        for number in range(int(seconds * fps)):
-            ts = time_of(number) if time_of else 1000 + number * 90000 // fps
-            self.send(stream.unit(dress(clip[number % len(clip)], number), ts) + beside(number))
-            self.serve()
-            self.pause(begin + (number + 1) / fps - time.monotonic())
-
-
-# ---- Modes -------------------------------------------------------------------------------------
+from hostile_markers import MARKERS  # noqa: E402
+from hostile_talk import (  # noqa: E402
+    Closed, Done, ESCAPES, SECONDS, Stream, TCP, Talk, UNIT_BYTES, app, bye, description, framed, pictures_of, rtp, sdes, sender_report,
+)
 
 
 @dataclasses.dataclass
@@ -375,17 +132,23 @@ def endless_unit(t):
 
 @mode("byte_rate", within=None)
 def byte_rate(t):
-    """Whole units, faster than any camera may: 75 MB at once, where 25 MB and as much a second are allowed."""
+    """Whole units, faster than any camera may: up to 200 MB at once, where 25 MB and as much a second are allowed."""
     sets, stream = pictures_of("door.h264")[0][:2], Stream()
     unit = [*sets, key_nal() + b"\x55" * 1_000_000]
-    units = [stream.unit(unit, n * 3600, 1400) for n in range(75)]
+    units = [stream.unit(unit, n * 3600, 1400) for n in range(30)]
     t.play()
     t.attack()
-    begin = time.monotonic()
-    for data in units:
-        t.send(data)
-    # A machine too slow to break the bound proves nothing.
-    assert time.monotonic() - begin > 1.5, "75 MB were taken within 1.5 s"
+    begin, sent = time.monotonic(), 0
+    while sent < 200_000_000:
+        # The same once more is old to the airlock, and counts all the same.
+        for data in units:
+            t.send(data)
+            sent += len(data)
+            if b"TEARDOWN " in t.buffer:
+                # Only its answer is looked for from now on.
+                t.pause(SECONDS)
+    # A machine too slow to break the bound proves nothing. Up to 40 MB may lie in the kernel.
+    assert time.monotonic() - begin > 5, "200 MB were taken within 5 s"
     raise Done
 
 
@@ -465,6 +228,8 @@ def lawful_maximum(t):
         t.send(stream.unit([*sets, big], 1000 + int(until * 90000), 1400))
         t.serve()
         t.pause(begin + until - time.monotonic())
+        if time.monotonic() - begin > 60:
+            break
     raise Done
 
 
@@ -519,6 +284,28 @@ def parameters_flip_fast(t):
 
 
 @mode(within=None)
+def parameters_change(t):
+    """Lawful ones, each another than the last, with every picture: the level changes, and the picture is a key picture."""
+    levels = (30, 31, 32, 40, 41)
+    sps, pps, key = pictures_of("door.h264")[0]
+    t.play()
+    t.attack()
+    t.show(4, dress=lambda nals, n: [sps[:3] + bytes([levels[n % len(levels)]]) + sps[4:], pps, key])
+    raise Done
+
+
+@mode("unit_rate", "byte_rate", "format_changed", within=2)
+def parameters_change_fast(t):
+    levels = (30, 31, 32, 40, 41)
+    sps, pps, key = pictures_of("door.h264")[0]
+    t.play()
+    t.show(0.2)
+    stream, n = Stream(), itertools.count(20)
+    unit = lambda: stream.unit([sps[:3] + bytes([random.choice(levels)]) + sps[4:], pps, key], next(n) * 3600)
+    t.flood(lambda: b"".join(unit() for _ in range(20)))
+
+
+@mode(within=None)
 def random_timestamps(t):
     t.play()
     t.attack()
@@ -545,6 +332,69 @@ for state, limit in (("DESCRIBE", 2), ("SETUP", 2), ("PLAY", 2)):
     def silent(t, state=state):
         t.until(state)
         t.silence()
+
+
+CHALLENGE = 'Digest realm="camera", nonce="n1", qop="auth", algorithm=SHA-256'
+
+
+@mode("slow_message", within=2)
+def drip_login(t):
+    """The answer to the signed request comes a byte at a time."""
+    t.answer(t.request(), "401 Unauthorized", WWW_Authenticate=CHALLENGE)
+    t.request()
+    t.drip(b"RTSP/1.0 200 OK\r\nX-Slow: " + b"a" * 200)
+
+
+@mode("no_answer", within=5)
+def silent_login(t):
+    t.answer(t.request(), "401 Unauthorized", WWW_Authenticate=CHALLENGE)
+    t.request()
+    t.silence()
+
+
+@mode("slow_message", "stalled", within=5)
+def drip_after_pictures(t):
+    t.play()
+    t.show(1)
+    t.drip(framed(0, rtp(100, 99_000, b"\x65" * 1000, True)))
+
+
+@mode("slow_message", "no_answer", "stalled", within=5)
+def drip_keep_alive(t):
+    """Pictures until the first keep-alive comes, whose answer never ends; nothing more can be read behind it."""
+    t.play(SETUP={"Session": "12345678;timeout=1"})
+    stream, clip, n = Stream(), pictures_of("door.h264"), 0
+    while b"\r\n\r\n" not in t.buffer:
+        t.send(stream.unit(clip[n % len(clip)], 1000 + n * 3600))
+        t.pause(0.04)
+        n += 1
+    t.drip(b"RTSP/1.0 200 OK\r\nX-Slow: " + b"a" * 200)
+
+
+@mode(within=None)
+def silent_keep_alive(t):
+    """Plays on and answers no keep-alive."""
+    t.serve = lambda: None
+    t.play(SETUP={"Session": "12345678;timeout=1"})
+    t.attack()
+    t.show(15)
+    raise Done
+
+
+@mode("overhead", GRAMMAR, within=1)
+def drip_teardown(t):
+    """The answer to TEARDOWN comes a byte at a time: the gateway does not wait for its end."""
+    t.play()
+    t.show(0.2)
+    t.attack()
+    while b"TEARDOWN " not in t.buffer:
+        t.send(b"\r\n" * 10_000)
+    asked = time.monotonic()
+    try:
+        t.drip(b"RTSP/1.0 200 OK\r\nX-Slow: " + b"a" * 200)
+    except Closed:
+        assert time.monotonic() - asked < 3, "the gateway waited"
+        raise
 
 
 @mode("slow_message", "no_first_unit", within=10)
@@ -640,7 +490,6 @@ names_third("third_location_in_200", DESCRIBE={"Location": "rtsp://THIRD/"}, SET
 names_third("third_track_control", DESCRIBE={"body": description(control="rtsp://THIRD/track1")})
 names_third("third_session_control", DESCRIBE={"body": description(session="a=control:rtsp://THIRD/all\r\nc=IN IP4 127.0.0.77\r\n")})
 names_third("third_rtp_info", PLAY={"RTP_Info": "url=rtsp://THIRD/track1;seq=1;rtptime=1000"})
-TCP = "RTP/AVP/TCP;unicast;interleaved=0-1;"
 names_third("third_transport_source", SETUP={"Transport": TCP + "source=THIRD_HOST;server_port=THIRD_PORT-THIRD_PORT"})
 names_third("third_transport_destination", SETUP={"Transport": TCP + "destination=THIRD_HOST;client_port=THIRD_PORT-THIRD_PORT"})
 
@@ -776,6 +625,41 @@ def escapes_in_realm(t):
         t.answer(t.request(), "401 " + ESCAPES, WWW_Authenticate=f'Digest realm="{ESCAPES}", nonce="{ESCAPES}", opaque="{ESCAPES}"')
 
 
+def escapes_in(name, *ends, **changed):
+    """In a value that the gateway looks into."""
+
+    @mode(GRAMMAR, *ends, within=None, name=f"escapes_in_{name}")
+    def run(t):
+        t.attack()
+        t.play(**changed)
+        t.show(2)
+        raise Done
+
+
+escapes_in("control", "no_usable_media", DESCRIBE={"body": description(control=ESCAPES)})
+escapes_in("content_base", DESCRIBE={"Content_Base": f"rtsp://{ESCAPES}/"})
+escapes_in("session", SETUP={"Session": f"{ESCAPES};timeout={ESCAPES}"}, PLAY={"Session": ESCAPES})
+escapes_in("transport", "not_interleaved", SETUP={"Transport": TCP + f"ssrc={ESCAPES};mode={ESCAPES}"})
+escapes_in("rtp_info", PLAY={"RTP_Info": f"url={ESCAPES};seq={ESCAPES};rtptime={ESCAPES}", "Range": ESCAPES})
+
+
+@mode(GRAMMAR, "overhead", within=None)
+def escapes_in_requests(t):
+    t.play()
+    t.attack()
+    t.show(2, beside=lambda n: f"EVIL{n} rtsp://{ESCAPES}/ RTSP/1.0\r\nCSeq: {ESCAPES}\r\nX: {ESCAPES}\r\n\r\n".encode("latin-1"))
+    raise Done
+
+
+@mode(within=None)
+def escapes_in_rtcp(t):
+    t.play()
+    t.attack()
+    e = ESCAPES.encode("latin-1")
+    t.show(3, beside=lambda n: framed(1, sender_report(1000 + n * 3600) + (sdes(e), app(e), bye(e))[n % 3]) if n % 10 == 0 else b"")
+    raise Done
+
+
 @mode("status", GRAMMAR)
 def escapes_in_refusal(t):
     request = t.until("DESCRIBE")
@@ -811,6 +695,7 @@ def rtcp_flood(name, make):
 rtcp_flood("rtcp_bye_flood", bye(b"x" * 200))
 rtcp_flood("rtcp_app_flood", app(b"x" * 1000))
 rtcp_flood("rtcp_sdes_flood", sdes(b"x" * 250))
+rtcp_flood("rtcp_report_flood", b"")
 
 
 @mode("overhead", within=1)
@@ -836,82 +721,25 @@ def gzip_bomb(t):
     t.pause(2)
 
 
-# ---- Markers: modes that play, with a text in each place that a camera fills ---------------------
+# ---- The sound one -----------------------------------------------------------------------------
 
 
-MARKERS = {}
+REFERENCE_FPS = 50
 
 
-def marks(run):
-    MARKERS[run.__name__] = run
-    return run
-
-
-def in_answers(t):
-    """The text in what is said over RTSP."""
-    m = t.marker
-    sets = pictures_of("door.h264")[0][:2]
-    session = f"i={m}\r\nu=http://{m}/\r\ne={m}\r\nb=AS:500\r\na=tool:{m}\r\na={m}\r\na=control:*\r\n"
-    video = f"i={m}\r\na={m}:1\r\na=label:{m}\r\na=x-dimensions:{m}\r\n"
-    t.extra = {"Server": m, "X-Note": m, f"X-{m}": "1", "Date": m, "Cache-Control": m}
-    challenge = f'Digest realm="{m}", nonce="{m}", opaque="{m}", qop="auth", domain="{m}"'
-    t.answer(t.request(), f"401 {m}", WWW_Authenticate=challenge)
-    body = description(sets, session, video, name=m, control=m).replace(b"packetization-mode", f"{m}={m};packetization-mode".encode())
-    t.play(
-        DESCRIBE={"status": f"200 {m}", "Content_Base": f"rtsp://{m}/{m}/", "body": body},
-        SETUP={"status": f"200 {m}", "Session": f"{m};timeout=60", "Transport": TCP + f"ssrc=00005EED;x={m}"},
-        PLAY={"status": f"200 {m}", "Session": m, "RTP_Info": f"url=rtsp://{m}/{m}/{m};seq=1;rtptime=1000"},
-    )
-
-
-def control_packets(m):
-    return lambda n: framed(1, sender_report(1000 + n * 3600) + sdes(m) + app(m)) if n % 10 == 0 else b""
-
-
-@marks
-def marker_in_rtsp_and_rtcp(t):
-    in_answers(t)
-    t.show(8, beside=control_packets(t.marker.encode()))
-    t.send(framed(1, sender_report(1) + bye(t.marker.encode())))
-
-
-@marks
-def marker_in_rtp(t):
-    """Header extension, CSRC list and padding."""
-    m = t.marker.encode()
+def reference(t):
+    """Plays the clip for as long as it is asked to; FILE.PATH gets the number and the time of each picture, before it is
+    sent."""
+    t.deadline = math.inf
     t.play()
-    t.show(8, stream=Stream(csrc=m, extension=m, padding=m))
-
-
-@marks
-def marker_in_nals(t):
-    """SEI, AUD, filler, end of sequence, and the types that nobody has defined, around each picture."""
-    m = t.marker.encode()
-    t.play()
-    before = [b"\x09\xf0" + m, b"\x06\x05\x10" + m + b"\x80", b"\x06\x04\x10" + m + b"\x80"]
-    before += [bytes([kind]) + m for kind in (12, 13, 14, 16, 17, 18, 19, 20, 21, 22, 23)]
-    t.show(8, dress=lambda nals, n: [before[0], *nals[:-1], *before[1:3], before[3 + n % (len(before) - 3)], nals[-1]])
-
-
-def tailed(nals, m):
-    """Parameter sets with more behind their end."""
-    return [nal + m if nal[0] & 31 in (7, 8) else nal for nal in nals]
-
-
-@marks
-def marker_in_parameter_tails(t):
-    """In band: the sound ones come by the session description."""
-    m = t.marker.encode()
-    t.play()
-    t.show(8, dress=lambda nals, n: tailed(nals, m))
-
-
-@marks
-def marker_in_description_tails(t):
-    """In the session description: the sound ones come in band."""
-    m = t.marker.encode()
-    t.play(DESCRIBE={"body": description(tailed(pictures_of("door.h264")[0][:2], m))})
-    t.show(8)
+    sent = open(f"{t.record.name}.{t.path.strip('/').split('/')[0]}", "a", buffering=1)
+    stream, clip, begin = Stream(), pictures_of("door.h264"), time.monotonic()
+    for number in itertools.count():
+        data = stream.unit(clip[number % len(clip)], 1000 + number * 90000 // REFERENCE_FPS)
+        sent.write(f"{number % len(clip)} {time.monotonic()}\n")
+        t.send(data)
+        t.serve()
+        t.pause(begin + (number + 1) / REFERENCE_FPS - time.monotonic())
 
 
 # ---- The process -------------------------------------------------------------------------------
@@ -942,21 +770,21 @@ def serve(run, options):
             sock.close()
 
     print("listening", listener.getsockname()[1], flush=True)
-    for number in range(100):
+    for number in range(1000):
         sock, _ = listener.accept()
         threading.Thread(target=connection, args=(sock, number), daemon=True).start()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("mode", choices=[*MODES, *MARKERS])
+    parser.add_argument("mode", choices=[*MODES, *MARKERS, "reference"])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--record", required=True)
     parser.add_argument("--third", default="127.0.0.77:9")
     parser.add_argument("--marker", default="MARKER")
     options = parser.parse_args()
-    run = MODES[options.mode].run if options.mode in MODES else MARKERS[options.mode]
-    serve(run, options)
+    runs = {name: mode.run for name, mode in {**MODES, **MARKERS}.items()}
+    serve({"reference": reference, **runs}[options.mode], options)
 
 
 if __name__ == "__main__":

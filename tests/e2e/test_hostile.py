@@ -1,27 +1,25 @@
 """What a hostile camera gets: a named end, and nothing of the memory, the log, the password or other streams.
 
 Each mode of `hostile_camera.py` runs twice: alone before a gateway of its own, where memory and times are read, and
-together with all the others before one gateway, beside a sound camera whose reader must not miss a picture.
-CAMLOCK_WRITE_TABLES=1 writes what was measured to docs/hostile.md.
+together with all the others before one gateway. Each of these gateways has a sound camera too, whose reader must not
+miss a picture and gets each in time. CAMLOCK_WRITE_TABLES=1 writes what was measured to docs/hostile.md.
 """
 import base64
 import concurrent.futures
 import dataclasses
-import hashlib
 import json
 import os
 import re
 import secrets
 import socket
-import struct
-import threading
 import time
 
 import pytest
 
 import hostile_camera
+import hostile_markers
 import peers
-from conftest import PASSWORD
+from hostile_reader import H265, Reader, latencies, numbered, percentile
 
 USER, CAMERA_PASSWORD = "admin", "planted-Hostile-5ecret"
 RISE_KIB = 24 * 1024
@@ -32,6 +30,14 @@ MARGIN = 0.5
 SLOW_MACHINE = 4  # this machine is shared: what is late by less than this is no fault
 MINUTE = 60
 LINES_A_MINUTE = 10
+# Of the pictures of the sound camera, first byte sent to last byte received: 99 of a hundred are not later.
+DEBUG = "debug" in peers.BINARY.parts
+LATE_MS = 200 if DEBUG else 20
+AGAIN = 20  # modes that are measured once more if they were late
+PICTURES = 4 * hostile_camera.REFERENCE_FPS  # at the least: two of them may be late
+CLIP = 600
+SECRET = "planted-Reader-5ecret-of-32-characters"
+ACCOUNT = peers.user_toml("reader", "secret", SECRET, {"*": ["view", "listen"]})  # whose login costs no memory
 
 
 @dataclasses.dataclass
@@ -46,15 +52,18 @@ class Seen:
     log: str
     panics: int
     received: bytes
+    reader: Reader
+    p99_ms: float = 0
     lines: int = 0  # a minute, of the run together
 
 
 class Hostile(peers.Process):
     def __init__(self, work, mode, third, port, marker="MARKER", tag="alone"):
         self.mode, self.record = mode, work / f"{tag}-{mode}.received"
+        # Behind the gateway and the reader where there are few processors: what the gateway does is measured.
         super().__init__(
-            peers.SYSTEM_PYTHON, "-I", peers.HERE / "hostile_camera.py", mode, "--port", port,
-            "--record", self.record, "--third", third, "--marker", marker,
+            "nice", "-n", 0 if mode == "reference" else 10, peers.SYSTEM_PYTHON, "-IB", peers.HERE / "hostile_camera.py", mode,
+            "--port", port, "--record", self.record, "--third", third, "--marker", marker,
         )
 
     def events(self):
@@ -74,6 +83,31 @@ class Hostile(peers.Process):
                 if end["n"] == begin["n"] and end["event"] in ("teardown", "closed", "done"):
                     return end["t"] - begin["t"], end["event"]
         return None
+
+
+class Reference(Hostile):
+    """The sound camera, for as many gateways as there are: each asks for a path of its own."""
+
+    def __init__(self, work):
+        self.port = peers.free_port()
+        super().__init__(work, "reference", "127.0.0.77:9", self.port, tag="sound")
+        self.first_line("listening")
+
+    def toml(self, path):
+        """Its camera entry, and that of the account of its reader."""
+        return ACCOUNT + peers.camera_toml("sound", self.port, {"main": (f"/{path}", "always")})
+
+    def sent(self, path, since):
+        """(number, time) of its pictures of a path."""
+        lines = self.record.with_name(f"{self.record.name}.{path}").read_text().splitlines()
+        sent = [(int(number), float(at)) for number, at in map(str.split, lines)]
+        return [(number, at) for number, at in sent if at >= since]
+
+    def p99_ms(self, path, reader):
+        """Of the pictures that were sent while the reader was there."""
+        sent = self.sent(path, reader.since)
+        first = next(n for n, (number, _) in enumerate(reader.arrived) if number == sent[0][0] and reader.arrived[n][1] >= sent[0][1])
+        return percentile(latencies(sent, reader.arrived[first:]), 99) * 1000
 
 
 class ThirdHost:
@@ -96,96 +130,6 @@ class ThirdHost:
             except BlockingIOError:
                 pass
         return found
-
-
-class Reader(threading.Thread):
-    """Plays a stream of a clip; knows the pictures by their bytes."""
-
-    NUMBERS = {hashlib.sha256(p[-1]).digest(): n for n, p in enumerate(hostile_camera.pictures_of("door.h264"))}
-
-    def __init__(self, gateway, stream):
-        super().__init__(daemon=True)
-        self.rtsp, self.url = peers.Rtsp(gateway), gateway.url(stream)
-        self.raw, self.nals, self.numbers, self.foreign, self.fault = [], [], [], 0, None
-        self.leave = threading.Event()
-        login = {"Authorization": "Basic " + base64.b64encode(f"guard:{PASSWORD}".encode()).decode()}
-        self.login = login
-        status, headers, body = self.rtsp.ask("DESCRIBE", self.url, **login)
-        assert status == 200, status
-        self.raw += [str(headers).encode(), body]
-        base = headers["content-base"]
-        tcp = "RTP/AVP/TCP;unicast;interleaved=0-1"
-        status, headers, _ = self.rtsp.ask("SETUP", base + "trackID=0", Transport=tcp, **login)
-        assert status == 200, status
-        self.raw.append(str(headers).encode())
-        self.session = {"Session": headers["session"].split(";")[0], **login}
-        status, headers, _ = self.rtsp.ask("PLAY", base, **self.session)
-        assert status == 200, status
-        self.raw.append(str(headers).encode())
-        self.start()
-
-    def run(self):
-        try:
-            kept = time.monotonic()
-            while not self.leave.is_set():
-                if time.monotonic() - kept > 20:
-                    kept = time.monotonic()
-                    self.keep_alive()
-                self.item()
-        except (OSError, struct.error, ValueError) as fault:
-            if not self.leave.is_set():
-                self.fault = fault
-
-    def keep_alive(self):
-        self.rtsp.cseq += 1
-        headers = "".join(f"{name}: {value}\r\n" for name, value in self.session.items())
-        self.rtsp.socket.sendall(f"GET_PARAMETER {self.url} RTSP/1.0\r\nCSeq: {self.rtsp.cseq}\r\n{headers}\r\n".encode())
-
-    def item(self):
-        first = self.rtsp.file.read(1)
-        if first != b"$":
-            for line in iter(self.rtsp.file.readline, b"\r\n"):
-                assert line, "the gateway closed"
-                self.raw.append(line)
-            return
-        channel, size = struct.unpack(">BH", self.rtsp.file.read(3))
-        packet = self.rtsp.file.read(size)
-        if len(self.raw) < 100_000:
-            self.raw.append(packet)
-        if channel == 0:
-            self.payload(packet[12 + 4 * (packet[0] & 15) :])
-
-    def payload(self, data):
-        kind = data[0] & 31
-        if kind == 28:
-            if data[1] & 0x80:
-                self.nals.append(bytes([data[0] & 0xE0 | data[1] & 31]))
-            self.nals[-1] += data[2:]
-            if data[1] & 0x40:
-                self.whole(self.nals[-1])
-        elif kind == 24:
-            at = 1
-            while at < len(data):
-                size = struct.unpack(">H", data[at : at + 2])[0]
-                self.nals.append(data[at + 2 : at + 2 + size])
-                self.whole(self.nals[-1])
-                at += 2 + size
-        else:
-            self.nals.append(data)
-            self.whole(data)
-
-    def whole(self, nal):
-        if nal[0] & 31 in (1, 5):
-            number = self.NUMBERS.get(hashlib.sha256(nal).digest())
-            if number is None:
-                self.foreign += 1
-            else:
-                self.numbers.append(number)
-
-    def stop(self):
-        self.leave.set()
-        self.join(5)
-        self.rtsp.close()
 
 
 def peak_kib(gateway):
@@ -221,14 +165,16 @@ def until(seconds, found):
     return None
 
 
-def alone(work, third, mode):
-    """The camera comes after the gateway, so that the memory of a failed attempt is not counted."""
+def alone(work, sound, third, mode, tag="alone"):
+    """The camera comes after the gateway and the reader, so that only its own memory is counted."""
     port, stream = peers.free_port(), stream_of(mode)
-    with peers.Gateway(work, hostile_toml(mode, port), f"alone-{mode}") as gateway:
-        until(5, lambda: gateway.health(stream)["state"] == "waiting")
+    with peers.Gateway(work, sound.toml(f"{tag}-{mode}") + hostile_toml(mode, port), f"{tag}-{mode}") as gateway:
+        gateway.wait_health("sound/main", "playing", 30)
+        reader = Reader(gateway, "sound/main", "reader", SECRET)
+        assert until(10, lambda: len(reader.arrived) > hostile_camera.REFERENCE_FPS and gateway.health(stream)["state"] == "waiting")
         before = peak_kib(gateway)
-        with Hostile(work, mode, third.name, port) as camera:
-            end = until(80, camera.first_end)
+        with Hostile(work, mode, third.name, port, tag=tag) as camera:
+            end = until(90, camera.first_end)
             assert end, f"{mode} does not end: {camera.events()} {gateway.said()}"
             # TEARDOWN may be under way for half a second.
             until(5, lambda: metric_labels(gateway.page("/metrics"), stream) - {"unreachable"})
@@ -237,35 +183,34 @@ def alone(work, third, mode):
             rise = peak_kib(gateway) - before
             assert gateway.alive()
             received = camera.received()
+            until(10, lambda: len(reader.arrived) > PICTURES)
+        reader.stop()
         labels = metric_labels(metrics, stream) - {"unreachable"}
-        return Seen(rise, *end, labels, health, gateway.said(), panics(metrics), received)
+        return Seen(rise, *end, labels, health, gateway.said(), panics(metrics), received, reader)
 
 
 class Together:
     """All modes at once, and a sound camera between them."""
 
-    def __init__(self, work, guard, third):
-        with peers.Process(peers.BINARY, "simulate", "--silent") as sound:
-            port = re.search(r":(\d+)/", sound.first_line(r"rtsp://\S+")[0])[1]
-            ports = {mode: peers.free_port() for mode in hostile_camera.MODES}
-            cameras = [Hostile(work, mode, third.name, at, tag="together") for mode, at in ports.items()]
-            try:
-                for camera in cameras:
-                    camera.first_line("listening")
-                config = guard + peers.camera_toml("sound", port, {"main": ("/main", "always")})
-                config += "".join(hostile_toml(mode, at) for mode, at in ports.items())
-                with peers.Gateway(work, config, "together") as gateway:
-                    gateway.wait_health("sound/main", "playing", 30)
-                    begin, self.reader = time.monotonic(), Reader(gateway, "sound/main")
-                    time.sleep(max(0, MINUTE - (time.monotonic() - begin)))
-                    self.alive, self.log = gateway.alive(), gateway.said()
-                    self.metrics, self.streams = gateway.page("/metrics"), gateway.page("/readyz")["streams"]
-                    self.reader.stop()
-                    self.received = {camera.mode: camera.received() for camera in cameras}
-                    self.attempts = {c.mode: sum(e["event"] == "connect" for e in c.events()) for c in cameras}
-            finally:
-                for camera in cameras:
-                    camera.__exit__()
+    def __init__(self, work, sound, third):
+        ports = {mode: peers.free_port() for mode in hostile_camera.MODES}
+        cameras = [Hostile(work, mode, third.name, at, tag="together") for mode, at in ports.items()]
+        try:
+            for camera in cameras:
+                camera.first_line("listening")
+            config = sound.toml("together") + "".join(hostile_toml(mode, at) for mode, at in ports.items())
+            with peers.Gateway(work, config, "together") as gateway:
+                gateway.wait_health("sound/main", "playing", 30)
+                begin, self.reader = time.monotonic(), Reader(gateway, "sound/main", "reader", SECRET)
+                time.sleep(max(0, MINUTE - (time.monotonic() - begin)))
+                self.alive, self.log = gateway.alive(), gateway.said()
+                self.metrics, self.streams = gateway.page("/metrics"), gateway.page("/readyz")["streams"]
+                self.reader.stop()
+                self.received = {camera.mode: camera.received() for camera in cameras}
+                self.attempts = {c.mode: sum(e["event"] == "connect" for e in c.events()) for c in cameras}
+        finally:
+            for camera in cameras:
+                camera.__exit__()
 
     def lines(self, mode):
         """Lines about the camera. What sums up the audit lines of all stands under whoever came next."""
@@ -279,16 +224,33 @@ def third():
 
 
 @pytest.fixture(scope="module")
-def runs(work, guard, third):
+def sound(work):
+    with Reference(work) as sound:
+        yield sound
+
+
+@pytest.fixture(scope="module")
+def runs(work, sound, third):
     """(mode -> Seen, Together)."""
     begin = time.monotonic()
+    # The longest first, so that the others fill the time beside it.
+    modes = sorted(hostile_camera.MODES, key=lambda mode: mode != "lawful_maximum")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        together = pool.submit(Together, work, guard, third)
-        seen = dict(zip(hostile_camera.MODES, pool.map(lambda mode: alone(work, third, mode), hostile_camera.MODES)))
+        together = pool.submit(Together, work, sound, third)
+        seen = dict(zip(modes, pool.map(lambda mode: alone(work, sound, third, mode), modes)))
         together = together.result()
+    together.p99_ms = sound.p99_ms("together", together.reader)
+    for mode, one in seen.items():
+        one.p99_ms = sound.p99_ms(f"alone-{mode}", one.reader)
+    # Up to nine gateways and a hundred cameras shared the machine. What was late then is measured by itself.
+    late = [mode for mode, one in seen.items() if one.p99_ms >= LATE_MS]
+    for mode in late[:AGAIN]:
+        seen[mode] = alone(work, sound, third, mode, "again")
+        seen[mode].p99_ms = sound.p99_ms(f"again-{mode}", seen[mode].reader)
     for mode, one in seen.items():
         one.lines = together.lines(mode)
-    print(f"hostile cameras: {len(seen)} modes in {time.monotonic() - begin:.0f} s")
+    seen = {mode: seen[mode] for mode in hostile_camera.MODES}
+    print(f"hostile cameras: {len(seen)} modes in {time.monotonic() - begin:.0f} s, {len(late)} late at first")
     return seen, together
 
 
@@ -302,15 +264,19 @@ Written by `CAMLOCK_WRITE_TABLES=1 pytest tests/e2e/test_hostile.py`; the modes 
 - Time: from the first hostile byte, or the begin of the silence, to the gateway's TEARDOWN or close.
 - Reason: as in `camlock_camera_ends_total`. `camera_closed`: the gateway had no cause to end it; the camera left.
 - Lines: of the log for that camera in a minute with all modes at once; the bound is {LINES_A_MINUTE}.
+- p99: the time that 99 of 100 pictures of a sound camera before the same gateway took at most, from its first byte sent
+  to its reader's last byte received, while the hostile one is there; nearest rank of {PICTURES} pictures or more; the bound is
+  {LATE_MS} ms. The reader misses none.
 
-All modes at once beside a sound camera for {MINUTE} s: its reader got {len(together.reader.numbers)} pictures and missed none. No
-panic, no connection and no datagram to another host, no camera password in clear, no control character in the log.
+All modes at once beside the sound camera for {MINUTE} s: its reader got {len(together.reader.numbers)} pictures and missed none; p99
+{together.p99_ms:.1f} ms, beside {len(seen)} cameras that the machine has to play as well. No panic, no connection and no
+datagram to another host, no camera password in clear, no control character in the log.
 
-| Mode | Rise, MiB | Time, s | Reason | Lines |
-|---|---:|---:|---|---:|
+| Mode | Rise, MiB | Time, s | Reason | Lines | p99, ms |
+|---|---:|---:|---|---:|---:|
 """
     for mode, one in seen.items():
-        text += f"| {mode} | {one.rise_kib / 1024:.1f} | {one.seconds:.1f} | {', '.join(sorted(one.labels))} | {one.lines} |\n"
+        text += f"| {mode} | {one.rise_kib / 1024:.1f} | {one.seconds:.1f} | {', '.join(sorted(one.labels))} | {one.lines} | {one.p99_ms:.1f} |\n"
     return text
 
 
@@ -329,7 +295,7 @@ def in_clear(secret_user, secret):
 def test_a_hostile_camera(runs, mode):
     seen, together = runs
     one, expected = seen[mode], hostile_camera.MODES[mode]
-    said = f"{mode}: {one.rise_kib} KiB, {one.seconds:.2f} s, {one.ended_by}, {one.labels}, {one.health}, {one.lines} lines"
+    said = f"{mode}: {one.rise_kib} KiB, p99 {one.p99_ms:.1f} ms, {one.seconds:.2f} s, {one.ended_by}, {one.labels}, {one.health}, {one.lines} lines"
     if expected.within is None:
         assert one.labels <= {"camera_closed", "camera_lost", *expected.ends}, said
     else:
@@ -343,10 +309,20 @@ def test_a_hostile_camera(runs, mode):
     assert one.lines <= LINES_A_MINUTE, said + "\n" + "\n".join(
         line for line in together.log.splitlines() if stream_of(mode) in line
     )
+    assert_unharmed(one.reader, PICTURES)
+    assert one.p99_ms < LATE_MS, said
     assert one.panics == 0 and "panick" not in one.log, one.log
     for received in (one.received, together.received[mode]):
         assert received, "the gateway said nothing: the mode tests nothing"
         assert not any(form in received for form in in_clear(USER, CAMERA_PASSWORD)), said
+
+
+def assert_unharmed(reader, pictures):
+    assert reader.fault is None and reader.foreign == 0, (reader.fault, reader.foreign)
+    numbers = reader.numbers
+    assert len(numbers) >= pictures, len(numbers)
+    gaps = [(a, b) for a, b in zip(numbers, numbers[1:]) if (a + 1) % CLIP != b]
+    assert not gaps, gaps
 
 
 def test_the_search_for_the_password_finds_it():
@@ -360,11 +336,8 @@ def test_the_search_for_the_password_finds_it():
 def test_a_sound_camera_beside_them_is_unharmed(runs):
     _, together = runs
     reader = together.reader
-    assert together.alive and reader.fault is None, reader.fault
-    assert reader.foreign == 0 and len(reader.numbers) > 20 * MINUTE, len(reader.numbers)
-    assert peers.consecutive(reader.numbers, 600), [
-        (a, b) for a, b in zip(reader.numbers, reader.numbers[1:]) if (a + 1) % 600 != b
-    ]
+    assert together.alive
+    assert_unharmed(reader, hostile_camera.REFERENCE_FPS * MINUTE * 8 // 10)
     assert panics(together.metrics) == 0 and "panick" not in together.log
 
 
@@ -383,20 +356,26 @@ def test_log_lines_are_lines(runs):
 
 
 @pytest.fixture(scope="module")
-def marker_runs(work, guard):
+def marker_runs(work):
     """(marker, log, pages, mode -> Reader that played for some seconds)."""
+    known = {
+        "h264": {},
+        "h265": {"codec": H265, "known": numbered(nals[-1] for nals in hostile_camera.pictures_of("yard.h265"))},
+        "h265-keys": {"codec": H265, "known": numbered(nals[-1] for nals in hostile_markers.keys())},
+    }
     marker = secrets.token_hex(8)
-    ports = {mode: peers.free_port() for mode in hostile_camera.MARKERS}
+    ports = {mode: peers.free_port() for mode in hostile_markers.MARKERS}
     cameras = [Hostile(work, mode, "127.0.0.77:9", at, marker, "marker") for mode, at in ports.items()]
     try:
         for camera in cameras:
             camera.first_line("listening")
-        with peers.Gateway(work, guard + "".join(hostile_toml(mode, at) for mode, at in ports.items()), "marker") as gateway:
+        with peers.Gateway(work, ACCOUNT + "".join(hostile_toml(mode, at) for mode, at in ports.items()), "marker") as gateway:
             readers = {}
             for mode in ports:
                 gateway.wait_health(stream_of(mode), "playing", 20)
-                readers[mode] = Reader(gateway, stream_of(mode))
-            time.sleep(4)
+                marks = hostile_markers.MARKERS[mode]
+                readers[mode] = Reader(gateway, stream_of(mode), "reader", SECRET, sound=marks.sound, **known[marks.clip])
+            time.sleep(5)
             for reader in readers.values():
                 reader.stop()
             said_back = cameras[0].received()
@@ -407,18 +386,30 @@ def marker_runs(work, guard):
             camera.__exit__()
 
 
-@pytest.mark.parametrize("mode", hostile_camera.MARKERS)
+@pytest.mark.parametrize("mode", hostile_markers.MARKERS)
 def test_no_marker_passes(marker_runs, mode):
     marker, log, pages, readers = marker_runs
-    reader = readers[mode]
-    assert len(reader.numbers) >= 50 and reader.foreign == 0, (len(reader.numbers), reader.foreign, reader.fault)
-    if mode == "marker_in_nals":
-        for reason in ("sei", "delimiter", "unknown_nal", "filler"):
-            assert f'stream="{stream_of(mode)}",reason="{reason}"' in pages, "nothing was planted"
-    text = marker.encode()
-    for half in (text[:8], text[8:], base64.b64encode(text)[:10], text.hex().encode()[:16]):
-        assert half not in b"".join(reader.raw) and not any(half in nal for nal in reader.nals)
-        assert half.decode() not in log and half.decode() not in pages
+    reader, marks = readers[mode], hostile_markers.MARKERS[mode]
+    seen = (mode, len(reader.numbers), reader.foreign, len(reader.frames), reader.fault)
+    assert len(reader.numbers) >= 40 and reader.foreign == 0, seen
+    counted = [line for line in pages.splitlines() if stream_of(mode) in line and "reason=" in line and line[-2:] != " 0"]
+    for reason in marks.drops:
+        assert f'stream="{stream_of(mode)}",reason="{reason}"' in pages, counted
+    if marks.sound:
+        frames = {frame for frame in hostile_markers.aac_frames()}
+        assert sum(frame in frames for frame in reader.frames) >= 100, seen
+    raw = b"".join(reader.raw)
+    for form in hostile_markers.forms(marker.encode()):
+        assert form not in raw, form
+        assert not any(form in part for part in (*reader.nals, *reader.frames)), form
+        assert form not in log.encode() and form not in pages.encode(), form
+
+
+def test_the_search_for_the_marker_finds_it():
+    text = b"0123456789abcdef"
+    for before in range(8):
+        shifted = hostile_markers.whole("1" * before + hostile_markers.bits(text))
+        assert any(form in shifted for form in hostile_markers.forms(text)), before
 
 
 if "CAMLOCK_WRITE_TABLES" in os.environ:
