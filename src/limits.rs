@@ -57,11 +57,11 @@ pub const AUDIT_PER_MINUTE: u32 = 60;
 
 /// One access unit, RTP headers included. An 8-megapixel key frame is about 1.5 MB; three of these lie in
 /// memory at once (the depacketiser's, the policy's, the ring's).
-pub const ACCESS_UNIT_BYTES: usize = 5 * 512 * 1024;
+pub const ACCESS_UNIT_BYTES: usize = 2 * 1024 * 1024;
 /// NAL units of one access unit.
 pub const ACCESS_UNIT_NALS: usize = 512;
 /// RTP packets of one access unit, so that tiny fragments cannot cost more than their bytes say. The
-/// largest unit in packets of 320 bytes.
+/// largest unit in packets of 256 bytes.
 pub const ACCESS_UNIT_PACKETS: usize = 8 * 1024;
 /// One parameter set (VPS, SPS or PPS). Real ones stay under 200 bytes; scaling lists take about 1 KiB.
 pub const PARAMETER_SET_BYTES: usize = 4 * 1024;
@@ -101,7 +101,7 @@ pub const UNITS_PER_SECOND: u32 = 400;
 // ---- The airlock ---------------------------------------------------------------------------
 
 /// Bytes forwarded to the depacketiser on a connection since a track last gave an access unit.
-/// Bounds the depacketiser's ring at the next power of two (4 MiB). The largest unit, and 1.4 MiB that lie
+/// Bounds the depacketiser's ring at the next power of two (4 MiB). The largest unit, and 1.9 MiB that lie
 /// in the loopback hop because the depacketiser is late.
 pub const UNACKNOWLEDGED_BYTES: usize = 39 * 1024 * 1024 / 10;
 /// With so much of that passed on, the airlock waits for the depacketiser before it reads on: two reads
