@@ -10,11 +10,16 @@ use crate::limits;
 
 /// The least delay is taken over one to two of these.
 const WINDOW: i64 = 10 * SECOND;
-/// For so long after the start of a pull the least delay is taken over at once: cameras begin with a
-/// burst, whose first pictures are the oldest.
+/// For so long after the start of a pull the reference takes the least delay over at once: cameras begin
+/// with a burst, whose first pictures are the oldest.
 const START: i64 = 5 * SECOND;
 /// The wall mapping follows no faster: 500 parts in a million.
 const WALL_SLEW: (i64, i64) = (500, 1_000_000);
+/// ... and where it is off by more than [`WALL_NEAR`], as after a first picture that came late: 3,000. Players
+/// that take a sender report at its word, as ffmpeg does, then go back by 15 ms from one to the next at most:
+/// less than a picture lasts, up to 60 a second.
+const WALL_SLEW_FAR: (i64, i64) = (3_000, 1_000_000);
+const WALL_NEAR: i64 = SECOND / 20;
 /// ... unless it is off by more: then either clock was set, and the mapping steps.
 const WALL_STEP: i64 = SECOND;
 /// The reference follows no faster: a camera whose clock runs that wrong is not followed.
@@ -113,18 +118,17 @@ impl Clock {
         let delay = mono.saturating_sub(media);
         let least = self.least.add(mono, delay);
         let target = least.saturating_add(utc_ns(arrival.utc).saturating_sub(mono));
+        let passed = mono.saturating_sub(self.updated).max(0);
         if self.is_starting(mono) {
             self.reference = self.reference.min(delay);
-            self.wall = self.wall.min(target);
         } else {
-            let passed = mono.saturating_sub(self.updated).max(0);
             self.reference = slew(self.reference, least, passed, REFERENCE_SLEW);
-            self.wall = if target.saturating_sub(self.wall).saturating_abs() > WALL_STEP {
-                target
-            } else {
-                slew(self.wall, target, passed, WALL_SLEW)
-            };
         }
+        self.wall = match target.saturating_sub(self.wall).saturating_abs() {
+            off if off > WALL_STEP => target,
+            off if off > WALL_NEAR => slew(self.wall, target, passed, WALL_SLEW_FAR),
+            _ => slew(self.wall, target, passed, WALL_SLEW),
+        };
         self.updated = self.updated.max(mono);
         utc(self.wall.saturating_add(media))
     }

@@ -264,31 +264,47 @@ fn reports_of_a_clock_that_was_set_between_them_say_nothing() {
 #[test]
 fn wall_time_is_one_smooth_mapping_of_the_least_delay() {
     let mut bench = Bench::new(&[VIDEO, PCM]);
-    // The first picture was 200 ms old; the least delay wins at once.
+    // The first picture was 200 ms old, the others are 50: it follows by 3 ms a second, not at once.
     assert_eq!(bench.wall(0, 0, 200), 200);
-    assert_eq!(bench.wall(0, 18_000, 250), 250);
-    assert_eq!(bench.wall(0, 36_000, 500), 450);
-    // Sound lies by arrival, and shares the mapping.
-    assert_eq!(bench.wall(1, 0, 600), 600);
-    assert_eq!(bench.wall(1, 8_000, 1_900), 1_600);
-    // Later the mapping follows by half a millisecond a second at most.
-    assert_eq!(bench.wall(0, 90_000 * 3, 3_050), 3_050);
-    for second in 4..8 {
-        bench.wall(0, 90_000 * second, 1000 * second + 50);
+    let mut last = 200;
+    for second in 1..30 {
+        let off = bench.wall(0, 90_000 * second, 1000 * second + 50) - 1000 * second;
+        assert!((last - 4..=last).contains(&off), "{last} {off}");
+        last = off;
     }
-    let mut last = 0;
-    for second in 8..60 {
-        let off = bench.wall(0, 90_000 * second, 1000 * second + 40) - 1000 * second - 50;
+    assert!((105..115).contains(&last), "{last}");
+    // Sound lies by arrival, and shares the mapping.
+    let sound = bench.wall(1, 0, 30_050) - 30_000;
+    assert!((last - 4..=last).contains(&sound), "{sound}");
+    for second in 31..200 {
+        last = bench.wall(0, 90_000 * second, 1000 * second + 50) - 1000 * second;
+    }
+    assert_eq!(last, 50);
+    // What is near it follows by half a millisecond a second at most.
+    for second in 200..260 {
+        let off = bench.wall(0, 90_000 * second, 1000 * second + 40) - 1000 * second;
         assert!((last - 1..=last).contains(&off), "{last} {off}");
         last = off;
     }
-    assert_eq!(last, -10);
-    for second in 60..100 {
-        let off = bench.wall(0, 90_000 * second, 1000 * second + 90) - 1000 * second - 50;
+    assert_eq!(last, 40);
+    for second in 260..300 {
+        let off = bench.wall(0, 90_000 * second, 1000 * second + 90) - 1000 * second;
         assert!((last..=last + 1).contains(&off), "{last} {off}");
         last = off;
     }
-    assert!((0..=10).contains(&last), "{last}");
+    assert!((50..=60).contains(&last), "{last}");
+}
+
+#[test]
+fn a_first_picture_that_is_seconds_old_steps_the_wall_mapping() {
+    let mut bench = Bench::new(&[VIDEO]);
+    assert_eq!(bench.wall(0, 0, 10_000), 10_000);
+    // A burst of ten seconds of pictures, 250 of them, within 250 ms.
+    let mut off = 0;
+    for picture in 1..=250 {
+        off = bench.wall(0, 3_600 * picture, 10_000 + picture) - 40 * picture;
+    }
+    assert!((250..=1_300).contains(&off), "{off}");
 }
 
 #[test]
