@@ -4,8 +4,10 @@
 Runs under the system's python3 (PyGObject). Takes a JSON file: path -> {
     "clips":  index files of clips, played one after another; the last repeats. No pictures without it.
     "begin":  the access unit to begin with (0), for a camera that was at work before it was asked
+    "late":   seconds that the first picture is late (0); those behind it are not
     "type":   RTP payload type of the pictures (96)
     "sprop":  false: parameter sets stand in band only
+    "repeat": false: only where the encoder put them
     "sounds": [{"codec": "alaw" | "aac", "rate", "channels", "type", "samples": of one packet, "hz": of the beep}]
 }. Prints `listening PORT` when it serves.
 """
@@ -43,8 +45,8 @@ class Clip:
 class Pictures:
     """Pushes access units in decode order, each when its turn is; a scene goes on where it is when a client comes back."""
 
-    def __init__(self, clips, begin):
-        self.clips, self.begin, self.began = clips, begin, None
+    def __init__(self, clips, begin, late):
+        self.clips, self.begin, self.late, self.began = clips, begin, late, None
 
     def attach(self, source):
         state = {"count": self.begin, "began": None, "clip": None, "base": 0}
@@ -61,7 +63,7 @@ class Pictures:
             state["base"], turn = state["count"] - turn % len(clip.units), turn % len(clip.units)
         data, when = clip.units[turn % len(clip.units)]
         due = state["began"] + (state["count"] - self.begin) / clip.fps
-        time.sleep(max(0, due - now))
+        time.sleep(max(0, due - now) + (self.late if state["count"] == self.begin else 0))
         buffer = Gst.Buffer.new_wrapped(data)
         at = state["base"] + turn // len(clip.units) * len(clip.units) + when
         buffer.pts = (at - self.begin + REORDERED) * Gst.SECOND // clip.fps
@@ -101,16 +103,17 @@ class Stream:
         self.parts, pads, self.feeds = [], 0, {}
         if "clips" in shape:
             clips = [Clip(path) for path in shape["clips"]]
-            self.parts.append(self.pictures(clips[0].codec, shape.get("type", 96), shape.get("sprop", True)))
-            self.feeds["pictures"] = Pictures(clips, shape.get("begin", 0))
+            kind, (sprop, repeat) = shape.get("type", 96), (shape.get(name, True) for name in ("sprop", "repeat"))
+            self.parts.append(self.pictures(clips[0].codec, kind, sprop, repeat))
+            self.feeds["pictures"] = Pictures(clips, shape.get("begin", 0), shape.get("late", 0))
             pads = 1
         for number, sound in enumerate(shape.get("sounds", [])):
             self.parts.append(self.sound(pads + number, **sound))
             self.feeds[f"sound{pads + number}"] = Sound(sound["rate"], sound["channels"], sound.get("hz", 1000))
 
     @staticmethod
-    def pictures(codec, payload_type, sprop):
-        pay = f"rtp{codec}pay config-interval=-1 pt={payload_type}"
+    def pictures(codec, payload_type, sprop, repeat):
+        pay = f"rtp{codec}pay config-interval={-1 if repeat else 0} pt={payload_type}"
         caps = (
             f'"application/x-rtp,media=(string)video,clock-rate=(int)90000,encoding-name=(string){NAMES[codec]},'
             f'payload=(int){payload_type}"'

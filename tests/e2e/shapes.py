@@ -11,7 +11,7 @@ ALAW = {"codec": "alaw", "rate": 8000, "channels": 1}
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shape:
     """`options` are those of `clips.encode`, `stream` and `sounds` those of `clip_camera.py`. Pictures are numbered 0..count and
-    repeat; a client is to see `pictures` of them in a row."""
+    repeat; a client is to see `pictures` of them in a row. `turns`: the encoder's options of each equal part of the clip."""
 
     name: str
     codec: str = None
@@ -21,13 +21,20 @@ class Shape:
     stream: dict = dataclasses.field(default_factory=dict)
     sounds: tuple = ()
     pictures: int = PICTURES
+    turns: tuple = ()
 
     @property
     def slug(self):
         return "".join(c if c.isalnum() else "-" for c in self.name.lower())
 
     def units(self):
-        return clips.encode(self.codec, self.count, fps=self.fps, **self.options)
+        if not self.turns:
+            return clips.encode(self.codec, self.count, fps=self.fps, **self.options)
+        part, units = self.count // len(self.turns), []
+        for first, options in zip(range(0, self.count, part), self.turns):
+            coded = clips.encode(self.codec, part, fps=self.fps, first=first, options=options, **self.options)
+            units += [(data, first + when) for data, when in coded]
+        return units
 
     def describe(self, folder):
         """What clip_camera.py takes."""
@@ -71,8 +78,15 @@ SHAPES = [
     Shape("H.265, 8 megapixels, key frames of 1.5 MB", "h265", count=8, options=FOUR_K, pictures=12),
     Shape("H.264, 50 pictures a second", "h264", fps=50, pictures=150),
     Shape("H.264, 1 picture a second", "h264", count=4, fps=1, options={"gop": 4}, pictures=5),
+    # Long enough for the second sender report: no player is to go back for it.
+    Shape("H.264, first picture 0.4 s late", "h264", stream={"late": 0.4}, sounds=(ALAW,), pictures=200),
     Shape("H.264, 8 slices", "h264", options={"options": "slices=8"}),
     Shape("H.265, 8 slices", "h265", count=25, options={"options": "slices=8:pools=2", "width": 1280, "height": 720}),
     Shape("H.264, interlaced (MBAFF)", "h264", options={"options": "interlaced=1:tff=1"}),
+    # As stitched from two encoders, each with its own SPS and PPS before its key frames.
+    Shape(
+        "H.264, parameter sets with ids 0 and 5 by turns", "h264", stream={"repeat": False},
+        turns=("sps-id=0:cabac=1:ref=1", "sps-id=5:cabac=1:ref=2"),
+    ),
     Shape("H.264, HRD, scaling lists, delimiters", "h264", options={"options": VUI}),
 ]

@@ -111,12 +111,12 @@ def test_a_late_reader_gets_the_current_group_of_10_s_at_once(gateway, work):
     """It begins at picture 0 while the camera is far behind that, and does not wait for the key frame 250."""
     shape = next(shape for shape in SHAPES if shape.name == "H.264, key frame every 10 s")
     url = gateway.url(stream(shape), f"guard:{PASSWORD}")
-    early = [peers.FFMPEG_NEW, "-nostdin", "-loglevel", "error", *peers.new_ffmpeg_options(gateway), "-i", url, "-t", 20, "-f", "null", "-"]
-    with peers.Process(*early):
+    options = peers.new_ffmpeg_options(gateway)
+    with peers.Process(peers.FFMPEG_NEW, "-nostdin", "-loglevel", "error", *options, "-i", url, "-t", 20, "-f", "null", "-"):
         gateway.wait_health(stream(shape), "playing")
         time.sleep(4)
         begun = time.monotonic()
-        played = peers.play_ffmpeg(peers.FFMPEG_NEW, url, 75, work, peers.new_ffmpeg_options(gateway), sound=False)
+        played = peers.play_ffmpeg(peers.FFMPEG_NEW, url, 75, work, options, sound=False)
         took = time.monotonic() - begun
     assert played.status == 0 and played.errors == "", played.errors
     assert played.numbers() == list(range(75))
