@@ -288,7 +288,7 @@ pub const DESCRIBED_KEPT: Duration = Duration::from_secs(30);
 /// How long DESCRIBE waits for an on-demand camera.
 pub const DESCRIBE_WAIT: Duration = Duration::from_secs(10);
 
-// ---- Tunnels: RTSP over HTTPS -----------------------------------------------------------------
+// ---- Tunnels: RTSP over HTTPS and WebSocket ----------------------------------------------------
 
 /// Head of an HTTP request that opens a tunnel; players' stay under 600 bytes.
 pub const TUNNEL_HEAD_BYTES: usize = 8 * 1024;
@@ -304,10 +304,14 @@ pub const TUNNELS_PENDING: usize = 512;
 pub const TUNNELS_PENDING_PER_SOURCE: usize = 256;
 /// How long a GET half waits for its POST.
 pub const TUNNEL_JOIN: Duration = Duration::from_secs(10);
-/// Characters of a POST that are decoded at once.
+/// Bytes of a POST or a WebSocket that are decoded at once.
 pub const TUNNEL_READ_BYTES: usize = 2048;
 /// Blanks and line ends in a row between the characters of a POST.
 pub const TUNNEL_BLANKS: usize = 1024;
+/// One WebSocket message of a client, and any frame of it: one whole RTSP message.
+pub const WEBSOCKET_MESSAGE_BYTES: usize = RTSP_HEAD_BYTES + RTSP_BODY_BYTES;
+/// WebSocket control frames a second of one client, and frames without payload; clients ping every 10 to 30 s.
+pub const WEBSOCKET_CONTROLS_PER_SECOND: u32 = 10;
 
 // ---- Admin listener -------------------------------------------------------------------------
 

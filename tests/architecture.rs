@@ -102,6 +102,8 @@ const SANS_IO: &[&str] = &[
     "tunnel/armour.rs",
     "tunnel/head.rs",
     "tunnel/pending.rs",
+    "tunnel/websocket/frame.rs",
+    "tunnel/websocket/handshake.rs",
 ];
 
 const IO: &[&str] = &[

@@ -164,6 +164,12 @@ fn clients(table: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Clien
     }
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Tunnel {
+    Https,
+    WebSocket,
+}
+
 pub(super) fn rtsp(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Option<RtspSettings> {
     let mut table = root.table("rtsp", &mut reading.faults);
     let listen = addresses(&mut table, "listen", Reach::Any, reading)
@@ -186,8 +192,12 @@ pub(super) fn rtsp(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Optio
         Some(schemes) => Offer::These(Arc::from(schemes)),
         None => Offer::Secure,
     };
-    let tunnels = match table.choices("tunnels", &[("https", ())], &mut reading.faults) {
-        Some(open) => tunnel::Settings { https: !open.is_empty() },
+    let kinds = [("https", Tunnel::Https), ("websocket", Tunnel::WebSocket)];
+    let tunnels = match table.choices("tunnels", &kinds, &mut reading.faults) {
+        Some(open) => tunnel::Settings {
+            https: open.contains(&Tunnel::Https),
+            websocket: open.contains(&Tunnel::WebSocket),
+        },
         None => tunnel::Settings::default(),
     };
     table.finish(&mut reading.faults);

@@ -45,7 +45,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(settings.names.ip.len(), 1);
     assert_eq!(settings.rtsp.listen, ["0.0.0.0:8322".parse().unwrap()]);
     assert!(settings.rtsp.plain_listen.is_empty());
-    assert_eq!(settings.rtsp.tunnels, crate::tunnel::Settings { https: true });
+    assert_eq!(settings.rtsp.tunnels, crate::tunnel::Settings { https: true, websocket: true });
     assert!(settings.admin.is_none() && settings.cameras.is_empty());
     assert!(settings.auth.users.is_empty(), "closed by default");
     assert_eq!(settings.hub.reader_lag, limits::READER_LAG);
@@ -56,8 +56,13 @@ fn tunnels_can_be_closed() {
     let with = |tunnels: &str| format!("[gateway]\nnames = [\"g\"]\n[rtsp]\ntunnels = {tunnels}");
     let closed = load_text(&with("[]")).unwrap().settings.rtsp.tunnels;
     assert_eq!(closed, crate::tunnel::Settings::CLOSED);
+    let one = load_text(&with("[\"websocket\"]")).unwrap().settings.rtsp.tunnels;
+    assert_eq!(one, crate::tunnel::Settings { https: false, websocket: true });
     let wrong = messages(&with("[\"http\"]"));
-    assert_eq!(wrong, ["4:12 rtsp.tunnels: \"http\" is not allowed; use \"https\""]);
+    assert_eq!(
+        wrong,
+        ["4:12 rtsp.tunnels: \"http\" is not allowed; use \"https\" or \"websocket\""]
+    );
 }
 
 #[test]

@@ -11,6 +11,8 @@ use prometheus_client::registry::Registry;
 pub enum TunnelKind {
     /// RTSP over HTTPS.
     Https,
+    /// RTSP over WebSocket.
+    WebSocket,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

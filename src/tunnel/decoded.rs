@@ -15,6 +15,10 @@ impl Decoded {
         &mut self.bytes
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Hands bytes on; whether there were any.
     pub(super) fn take(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let rest = self.bytes.get(self.taken..).unwrap_or_default();

@@ -12,6 +12,7 @@ use super::armour::NotBase64;
 use super::head::{self, Asked, Cookie, HeadEnd, NotTunnel, Opening, Version, refusal};
 use super::https::Halves;
 use super::pending::{Owner, Pending, Refused, Ticket};
+use super::websocket::Socket;
 use super::{ByteStream, Settings};
 use crate::audit::{self, Event};
 use crate::auth::PreAuthPlace;
@@ -121,11 +122,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Tunnels<S> {
             Ok(Opened::Rtsp(first)) => {
                 Some(Entered { stream: ByteStream::Direct(first, stream), place, since })
             }
+            Ok(Opened::Http(asked, _)) if !self.settings.allow(&asked) => {
+                self.end(stream, &owner, NotTunnel::Other.into()).await
+            }
             Ok(Opened::Http(Asked::Get(cookie), rest)) => {
                 self.get(stream, cookie, &owner, place, &rest).await
             }
             Ok(Opened::Http(Asked::Post(cookie), body)) => {
                 self.post(stream, &cookie, &owner, place, since, body).await
+            }
+            Ok(Opened::Http(Asked::WebSocket(key), first)) => {
+                if let Err(ended) = answer(&mut stream, &key.answer()).await {
+                    return self.end(stream, &owner, ended).await;
+                }
+                self.metrics.tunnel.opened(&owner.listener, TunnelKind::WebSocket);
+                let socket = Box::new(Socket::new(stream, &first));
+                Some(Entered { stream: ByteStream::WebSocket(socket), place, since })
             }
             Err(ended) => self.end(stream, &owner, ended).await,
         }
@@ -297,6 +309,15 @@ async fn answer(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<()
     match timeout(limits::REQUEST, answer).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Ended::Closed),
+    }
+}
+
+impl Settings {
+    fn allow(self, asked: &Asked) -> bool {
+        match asked {
+            Asked::Get(_) | Asked::Post(_) => self.https,
+            Asked::WebSocket(_) => self.websocket,
+        }
     }
 }
 

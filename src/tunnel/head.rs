@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::websocket::{self, Key};
 use crate::limits;
 
 /// What a connection's first bytes begin.
@@ -60,6 +61,8 @@ pub(super) enum Asked {
     Get(Cookie),
     /// The half from the client to us.
     Post(Cookie),
+    /// A WebSocket, with the key to be answered.
+    WebSocket(Key),
 }
 
 /// Why a request is no tunnel of ours.
@@ -75,6 +78,10 @@ pub(super) enum NotTunnel {
     WebPage,
     #[error("chunked POST")]
     Chunked,
+    #[error("WebSocket without the subprotocol rtsp.onvif.org")]
+    Subprotocol,
+    #[error("WebSocket of another version than 13")]
+    Version,
 }
 
 impl NotTunnel {
@@ -82,10 +89,12 @@ impl NotTunnel {
     pub(super) fn status(self) -> &'static str {
         match self {
             Self::TooLong => "431 Request Header Fields Too Large",
-            Self::Malformed => "400 Bad Request",
+            Self::Malformed | Self::Subprotocol => "400 Bad Request",
             Self::Other => "404 Not Found",
             Self::WebPage => "403 Forbidden",
             Self::Chunked => "501 Not Implemented",
+            // RFC 6455 4.2.2: with the version that would do.
+            Self::Version => "426 Upgrade Required\r\nSec-WebSocket-Version: 13",
         }
     }
 }
@@ -146,19 +155,28 @@ impl Asked {
                 Err(NotTunnel::Chunked)
             }
             (Some("POST"), Some(cookie)) => Ok(Self::Post(cookie)),
+            (Some("GET"), None) => websocket::asked(request.path, &fields).map(Self::WebSocket),
             _ => Err(NotTunnel::Other),
         }
     }
 }
 
-struct Fields<'a>(&'a [httparse::Header<'a>]);
+/// The headers of a request.
+pub(super) struct Fields<'a>(&'a [httparse::Header<'a>]);
 
 impl<'a> Fields<'a> {
     /// The value of a header that may stand once.
-    fn get(&self, name: &str) -> Result<Option<&'a [u8]>, NotTunnel> {
+    pub(super) fn get(&self, name: &str) -> Result<Option<&'a [u8]>, NotTunnel> {
         let mut found = self.all(name);
         let first = found.next();
         if found.next().is_some() { Err(NotTunnel::Malformed) } else { Ok(first) }
+    }
+
+    /// Whether a comma-separated header has that word.
+    pub(super) fn lists(&self, name: &str, word: &str) -> bool {
+        self.all(name)
+            .flat_map(|value| value.split(|b| *b == b','))
+            .any(|item| item.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
     }
 
     fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {

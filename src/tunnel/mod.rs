@@ -1,9 +1,9 @@
-//! RTSP inside HTTPS: how recorders come in whose only encrypted way is a tunnel.
+//! RTSP inside HTTPS and WebSocket: how recorders come in whose only encrypted way is a tunnel.
 //!
 //! [`Tunnels::enter`] looks at the first bytes of a connection. RTSP goes on as it came. A GET and a POST of
 //! one `x-sessioncookie` become one byte stream: what we say leaves as the endless answer to the GET, what
 //! the client says comes as base64 in the endless body of the POST (QuickTime's tunnel, which ONVIF's
-//! streaming specification asks for). Both ends of the stream are RTSP's, so is the login.
+//! streaming specification asks for). A WebSocket's binary messages, joined, are one too. Both ends of the stream are RTSP's, so is the login.
 //!
 //! What does *not* belong here: accepting connections and TLS (`listen`), RTSP (`rtsp_server`).
 
@@ -16,6 +16,7 @@ mod pending;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 pub use enter::{Arrived, Entered, Tunnels};
 pub use stream::ByteStream;
@@ -25,15 +26,17 @@ pub use stream::ByteStream;
 pub struct Settings {
     /// RTSP over HTTPS; over HTTP on listeners without TLS.
     pub https: bool,
+    /// RTSP over WebSocket.
+    pub websocket: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { https: true }
+        Self { https: true, websocket: true }
     }
 }
 
 impl Settings {
     /// None.
-    pub const CLOSED: Self = Self { https: false };
+    pub const CLOSED: Self = Self { https: false, websocket: false };
 }

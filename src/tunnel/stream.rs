@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::https::Halves;
+use super::websocket::Socket;
 
 /// A connection's bytes as RTSP sees them.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub enum ByteStream<S> {
     Direct(Bytes, S),
     /// The two halves of RTSP over HTTPS.
     Https(Box<Halves<S>>),
+    /// RTSP over WebSocket.
+    WebSocket(Box<Socket<S>>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
@@ -35,6 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
             }
             Self::Direct(_, stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Https(halves) => halves.poll_read(cx, buf),
+            Self::WebSocket(socket) => Pin::new(socket).poll_read(cx, buf),
         }
     }
 }
@@ -60,6 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
         match self {
             Self::Direct(_, stream) => stream.is_write_vectored(),
             Self::Https(halves) => halves.down.is_write_vectored(),
+            Self::WebSocket(socket) => socket.is_write_vectored(),
         }
     }
 
@@ -72,12 +77,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
     }
 }
 
-impl<S> ByteStream<S> {
-    /// What carries our bytes, as they are.
-    fn down(&mut self) -> &mut S {
+impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream<S> {
+    /// What takes our bytes.
+    fn down(&mut self) -> &mut (dyn AsyncWrite + Unpin) {
         match self {
             Self::Direct(_, stream) => stream,
             Self::Https(halves) => &mut halves.down,
+            Self::WebSocket(socket) => socket.as_mut(),
         }
     }
 }

@@ -303,3 +303,35 @@ async fn without_tunnels_http_is_what_rtsp_makes_of_it() {
     let Entered { mut stream, .. } = client.entered.await.unwrap().unwrap();
     assert_eq!(read(&mut stream, 4).await, b"GET ");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_websocket_is_a_byte_stream_and_each_kind_of_tunnel_can_be_closed() {
+    const OPEN: &str = "GET /rtspoverwebsocket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+                        Sec-WebSocket-Protocol: rtsp.onvif.org\r\n\r\n";
+    let gate = Gate::new(Settings { https: false, websocket: true });
+    // A masked frame right behind the head, which no client should send but the stream takes.
+    let mut client = gate.connect(OURS, None).await;
+    let text = [OPEN.as_bytes(), &[0x82, 0x83, 0, 0, 0, 0], b"OPT"].concat();
+    client.stream.write_all(&text).await.unwrap();
+    client.hears("HTTP/1.1 101 ").await;
+    let Entered { mut stream, place, .. } = client.entered.await.unwrap().unwrap();
+    assert_eq!(gate.places.count(), (1, 0));
+    assert_eq!(read(&mut stream, 3).await, b"OPT");
+    stream.write_all(b"RTSP").await.unwrap();
+    stream.flush().await.unwrap();
+    let mut frame = [0; 6];
+    client.stream.read_exact(&mut frame).await.unwrap();
+    assert_eq!(&frame, b"\x82\x04RTSP");
+    drop(place);
+    let metric = r#"camlock_tunnels_opened_total{listener="test",kind="WebSocket"} 1"#;
+    assert!(gate.has_metric(metric));
+
+    let mut get = gate.says(OURS, &head("GET", "abc")).await;
+    get.hears("HTTP/1.1 404 ").await;
+    get.comes_to_nothing().await;
+    let gate = Gate::new(Settings { https: true, websocket: false });
+    let mut client = gate.says(OURS, OPEN).await;
+    client.hears("HTTP/1.1 404 ").await;
+    client.comes_to_nothing().await;
+}

@@ -51,13 +51,20 @@ SOUND = ["A-law", "µ-law", "G.726", "L16"]
 # Clients that take the pictures alone.
 SILENT = ["OpenCV"]
 NO_SOUND = "it takes no sound"
+NO_WEBSOCKET = "it knows no RTSP over WebSocket"
+WEBSOCKET_ONLY = "a WebSocket client of Python in front of PyAV"
 NO_TLS_OPTIONS = "its RTSP code hands no TLS options on"
 TABLES = {
     "codecs": Table(
         "client", "codec", CLIENTS, ["H.264", "H.265", "MJPEG", *SOUND],
         {(client, codec): NO_SOUND for client in SILENT for codec in SOUND},
     ),
-    "transports": Table("client", "transport", CLIENTS, ["RTSPS", "RTSP over HTTPS", "plain RTSP on loopback"]),
+    "transports": Table(
+        "client", "transport", [*CLIENTS, "websockets"],
+        ["RTSPS", "RTSP over HTTPS", "RTSP over WebSocket", "plain RTSP on loopback"],
+        {(client, "RTSP over WebSocket"): NO_WEBSOCKET for client in CLIENTS}
+        | {("websockets", way): WEBSOCKET_ONLY for way in ("RTSPS", "RTSP over HTTPS", "plain RTSP on loopback")},
+    ),
     "logins": Table(
         "client", "login", CLIENTS, ["password", "generated secret", "client certificate", "Digest only"],
         {("ffmpeg 5.1", "client certificate"): NO_TLS_OPTIONS},

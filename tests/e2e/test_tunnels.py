@@ -1,14 +1,17 @@
-"""RTSP over HTTPS: foreign clients play through it, and nobody gets in by it who would not get in without.
+"""RTSP over HTTPS and WebSocket: foreign clients play through it, and nobody gets in by it who would not get in without.
 
 The player tests run one client after another: each opens two connections, and the places before login are few.
 """
 import base64
+import contextlib
 import secrets
 import socket
 import ssl
 import time
 
 import pytest
+import websockets.sync.client
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import matrix
 import peers
@@ -45,6 +48,13 @@ def opened(gateway):
     """Tunnels that carried RTSP so far."""
     lines = gateway.page("/metrics").splitlines()
     return sum(int(line.split()[-1]) for line in lines if line.startswith("camlock_tunnels_opened_total"))
+
+
+def test_plays_over_websocket(gateway, cameras, work):
+    options = [gateway.ca, "guard", PASSWORD]
+    url = f"wss://localhost:{gateway.port}/rtspoverwebsocket#{STREAM}"
+    check(players.play_script("play_ws.py", url, work, *options), Run("websockets"), cameras)
+    matrix.record("transports", client="websockets", transport="RTSP over WebSocket")
 
 
 def test_a_digest_login_and_plain_http_on_loopback(plain_gateway, vms, cameras, work):
@@ -191,3 +201,69 @@ def test_slow_and_lonely_requests_are_cut_in_time(gateway, half):
     dripping.close()
     assert ended and 4 < ended < 8, ended
     assert lonely.is_over() and 9 < time.monotonic() - began < 13
+
+
+@pytest.fixture
+def web(gateway, pki):
+    """Makes WebSockets, and closes them."""
+    made = contextlib.ExitStack()
+
+    def of(certificate=None, path="/rtspoverwebsocket", **options):
+        context = ssl.create_default_context(cafile=str(gateway.ca))
+        if certificate:
+            context.load_cert_chain(*certificate)
+        url = f"wss://localhost:{gateway.port}{path}"
+        options = {"subprotocols": ["rtsp.onvif.org"], "compression": None} | options
+        return made.enter_context(websockets.sync.client.connect(url, ssl=context, **options))
+
+    with made:
+        yield of
+
+
+def status(message):
+    return message.decode().split("\r\n")[0]
+
+
+def test_the_login_over_websocket_is_inside_rtsp(gateway, web, pki):
+    client = web()
+    client.send(describe(gateway).encode())
+    assert status(client.recv(timeout=5)) == "RTSP/1.0 401 Unauthorized"
+    client.send(describe(gateway, "guard:wrong password", 2).encode())
+    assert status(client.recv(timeout=5)) == "RTSP/1.0 401 Unauthorized"
+    assert client.ping().wait(5)
+    client.send(describe(gateway, f"guard:{PASSWORD}", 3).encode())
+    assert status(client.recv(timeout=5)) == "RTSP/1.0 200 OK"
+    client = web(certificate=(pki.cert, pki.key))
+    client.send(describe(gateway).encode())
+    assert status(client.recv(timeout=5)) == "RTSP/1.0 200 OK"
+
+
+def test_websockets_that_are_not_ours_are_refused(web):
+    for code, options in [
+        (404, {"path": "/"}),
+        (400, {"subprotocols": ["chat"]}),
+        (403, {"origin": "https://page.example"}),
+    ]:
+        with pytest.raises(InvalidStatus) as refused:
+            web(**options)
+        assert refused.value.response.status_code == code
+
+
+@pytest.mark.parametrize("code, send", [
+    (1003, lambda client: client.send("OPTIONS * RTSP/1.0")),
+    (1009, lambda client: client.send(bytes(90_000))),
+    (1008, lambda client: [client.pong() for _ in range(11)]),
+])
+def test_a_broken_websocket_is_closed_with_its_reason(code, send, web):
+    client = web()
+    with pytest.raises(ConnectionClosed) as closed:
+        send(client)
+        client.recv(timeout=5)
+    assert closed.value.rcvd.code == code
+
+
+def test_a_silent_websocket_is_cut_in_time(web):
+    began = time.monotonic()
+    with pytest.raises(ConnectionClosed):
+        web(ping_interval=None).recv(timeout=20)
+    assert 4 < time.monotonic() - began < 8

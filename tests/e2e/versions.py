@@ -32,6 +32,10 @@ def opencv():
     return text.split()[0], f"libavformat {re.search(r'avformat: +YES .([0-9.]+)', text)[1]}"
 
 
+def websockets():
+    return said(sys.executable, "-c", "import websockets; print(websockets.__version__)").strip(), f"PyAV {pyav()[0]}"
+
+
 def rtspsrc():
     plugin = re.search(r"Version +(\S+)", said("gst-inspect-1.0", "rtspsrc"))[1]
     return plugin, said("gst-inspect-1.0", "--version").splitlines()[1]
@@ -43,6 +47,7 @@ CLIENTS = {
     "PyAV": pyav,
     "OpenCV": opencv,
     "rtspsrc": rtspsrc,
+    "websockets": websockets,
 }
 
 
