@@ -13,6 +13,7 @@
 //! | the depacketiser's lists of pieces and NAL units | 16 bytes each, and as much for a growing list |
 //! | bytes read from the camera | two blocks of [`CAMERA_BUFFER_BYTES`], and as much when passed on |
 //! | media before the answer to PLAY | held, and passed on |
+//! | TLS | the camera's certificates; two records and what is in them |
 //! | messages | one being read, one in work, both sides |
 //! | the stream's ring in the hub | [`RING_BYTES`]: each unit twice, as it came and as it goes out |
 //!
@@ -127,7 +128,7 @@ pub const CAMERA_FLOOR_BYTES_PER_SECOND: usize = 1024;
 /// The time over which that is judged: a still picture in low light sends little between key frames.
 pub const CAMERA_FLOOR_WINDOW: Duration = Duration::from_secs(30);
 /// Interleaved data held between PLAY and its answer.
-pub const EARLY_MEDIA_BYTES: usize = 256 * 1024;
+pub const EARLY_MEDIA_BYTES: usize = 224 * 1024;
 /// Room for reads from a camera: the largest item that can be incomplete (a message), and then some.
 pub const CAMERA_BUFFER_BYTES: usize = 160 * 1024;
 /// What one camera stream may add to the process, see [`camera_memory_bytes`].
@@ -151,6 +152,20 @@ pub const DOOR_PENDING: usize = 8;
 
 /// TCP connect to a camera.
 pub const CAMERA_CONNECT: Duration = Duration::from_secs(3);
+/// TLS handshake with a camera; an old one takes a second for its RSA signature.
+pub const CAMERA_HANDSHAKE: Duration = Duration::from_secs(5);
+/// Certificates that a camera may send: its own, and those of the CAs up to the root.
+pub const CAMERA_CERTIFICATES: usize = 4;
+/// Bytes of these together; one with an RSA key of 4096 bits has about 2 KiB.
+pub const CAMERA_CERTIFICATE_BYTES: usize = 16 * 1024;
+/// Bytes on the wire of a camera's TLS that do not become application data: its handshake, tickets, key
+/// updates, alerts. A lawful handshake has at most [`CAMERA_CERTIFICATE_BYTES`] and 2 KiB.
+pub const CAMERA_TLS_BYTES: usize = 48 * 1024;
+/// By how many bytes each byte of application data fills that credit again. A record of one RTP packet of
+/// 20 ms of sound is 1.2 times its data; a camera that gives a record to each four bytes, 8 times.
+pub const CAMERA_TLS_FACTOR: usize = 9;
+/// Cameras whose certificates are remembered, those that are no longer configured included.
+pub const CAMERA_CERTIFICATES_KNOWN: usize = 8 * CAMERAS;
 /// One answer of a camera.
 pub const CAMERA_ANSWER: Duration = Duration::from_secs(5);
 /// One message of a camera, from first to last byte.
@@ -362,7 +377,9 @@ pub const fn camera_memory_bytes() -> usize {
     let passed_on = 2 * CAMERA_BUFFER_BYTES;
     let early = 2 * 2 * EARLY_MEDIA_BYTES;
     let messages = 2 * 2 * (RTSP_HEAD_BYTES + RTSP_BODY_BYTES);
-    ring + unit + lists + read + passed_on + early + messages + RING_BYTES
+    // Kept for the session: the certificates. Two records, as they came and deciphered.
+    let tls = CAMERA_CERTIFICATE_BYTES + 2 * 2 * (16 * 1024 + 2048);
+    ring + unit + lists + read + passed_on + early + messages + tls + RING_BYTES
 }
 
 const _: () = assert!(

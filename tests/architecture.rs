@@ -25,7 +25,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("segment", &["limits", "media", "audit", "metrics", "control"]),
     (
         "camera",
-        &["limits", "media", "digest", "rtsp", "segment", "hub", "audit", "metrics", "control"],
+        &[
+            "limits", "media", "digest", "tls", "rtsp", "segment", "hub", "audit", "metrics",
+            "control",
+        ],
     ),
     (
         "rtsp_server",
@@ -89,6 +92,9 @@ const SANS_IO: &[&str] = &[
     "digest",
     "rtp",
     "rtsp",
+    "tls/fingerprint.rs",
+    "tls/client/verify.rs",
+    "tls/client/failure.rs",
     "hub/ring.rs",
     "hub/cursor.rs",
     "hub/numbering.rs",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
-use crate::camera::{CameraSettings, Cameras, DigestBook, Login};
+use crate::camera::{Books, CameraSettings, Cameras, Login};
 use crate::control::Board;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -18,7 +18,7 @@ pub(super) struct Pulls {
     hub: Arc<Hub>,
     board: Board,
     metrics: Arc<Metrics>,
-    book: DigestBook,
+    books: Books,
     running: BTreeMap<String, Running>,
 }
 
@@ -30,13 +30,8 @@ struct Running {
 }
 
 impl Pulls {
-    pub(super) fn new(
-        hub: Arc<Hub>,
-        board: Board,
-        metrics: Arc<Metrics>,
-        book: DigestBook,
-    ) -> Self {
-        Self { hub, board, metrics, book, running: BTreeMap::new() }
+    pub(super) fn new(hub: Arc<Hub>, board: Board, metrics: Arc<Metrics>, books: Books) -> Self {
+        Self { hub, board, metrics, books, running: BTreeMap::new() }
     }
 
     /// Makes what runs equal to `cameras`. A camera that cannot be started is said and left out.
@@ -95,7 +90,7 @@ impl Pulls {
             &self.hub,
             &self.board,
             &self.metrics,
-            &self.book,
+            &self.books,
         ) {
             Ok(cameras) => drop(self.running.insert(name, Running { settings, address, cameras })),
             Err(error) => tracing::error!(camera = name, %error, "the camera cannot be started"),
@@ -112,6 +107,7 @@ async fn shut_down(cameras: BTreeMap<String, Running>) {
 fn is_same(a: &CameraSettings, b: &CameraSettings) -> bool {
     a.name == b.name
         && a.basic == b.basic
+        && a.tls == b.tls
         && a.profiles == b.profiles
         && is_same_login(a.login.as_ref(), b.login.as_ref())
 }

@@ -1,5 +1,6 @@
 //! The composition root: the only place that knows all modules.
 
+mod camera_certificates;
 mod cameras;
 mod certificate;
 mod digest_seen;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::auth::{Authenticator, Offer};
+use crate::camera::Books;
 use crate::config::Settings;
 use crate::control::Board;
 use crate::hub::Hub;
@@ -79,10 +81,13 @@ impl Gateway {
         let tls = watch::Sender::new(certificates.load().await?);
         let certificates = watch::Sender::new(certificates);
         let digest_seen = settings.state_dir.join("digest-seen");
-        let book = digest_seen::open(&digest_seen);
+        let books = Books {
+            digest: digest_seen::open(&digest_seen),
+            certificates: camera_certificates::open(&settings.state_dir),
+        };
         let (ready, is_ready) = watch::channel(false);
         let mut gateway = Self {
-            pulls: Pulls::new(Arc::clone(&hub), board.clone(), Arc::clone(&metrics), book.clone()),
+            pulls: Pulls::new(Arc::clone(&hub), board.clone(), Arc::clone(&metrics), books.clone()),
             authenticator,
             metrics,
             board,
@@ -93,7 +98,7 @@ impl Gateway {
             admin: None,
             listeners: JoinSet::new(),
         };
-        gateway.listeners.spawn(digest_seen::keep(book, digest_seen));
+        gateway.listeners.spawn(digest_seen::keep(books.digest, digest_seen));
         gateway.listen(&settings, &hub).await?;
         gateway.serve_admin(settings.admin, is_ready).await?;
         gateway

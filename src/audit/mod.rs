@@ -86,6 +86,29 @@ pub enum Event<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// A camera that is trusted on first use was seen for the first time.
+    CameraCertificateTaken {
+        /// The stream that was pulled.
+        stream: &'a StreamName,
+        /// SHA-256 of the certificate that is expected from now on.
+        certificate: &'a str,
+    },
+    /// A camera shows another certificate than the first time. It is not taken.
+    CameraCertificateChanged {
+        /// The stream that was pulled.
+        stream: &'a StreamName,
+        /// SHA-256 of the certificate of the first time.
+        expected: &'a str,
+        /// SHA-256 of the one that came.
+        got: &'a str,
+    },
+    /// A camera's certificate is not the pinned one, or the CA does not vouch for it.
+    CameraCertificateRefused {
+        /// The stream that was pulled.
+        stream: &'a StreamName,
+        /// Why.
+        reason: &'static str,
+    },
     /// Somebody on this machine knocked at a door meant for one guest only.
     DoorIntruder {
         /// The stream whose door it was.
@@ -112,11 +135,14 @@ enum Kind {
     TunnelRefused,
     CameraMisbehaved,
     CameraLoginFailed,
+    CameraCertificateTaken,
+    CameraCertificateChanged,
+    CameraCertificateRefused,
     DoorIntruder,
     PanicCaught,
 }
 
-const KINDS: usize = 11;
+const KINDS: usize = 14;
 
 /// Writes an event down, or counts it if its kind had its share of this minute. Never waits.
 pub fn record(event: Event<'_>) {
@@ -169,6 +195,9 @@ impl Event<'_> {
             Self::TunnelRefused { .. } => Kind::TunnelRefused,
             Self::CameraMisbehaved { .. } => Kind::CameraMisbehaved,
             Self::CameraLoginFailed { .. } => Kind::CameraLoginFailed,
+            Self::CameraCertificateTaken { .. } => Kind::CameraCertificateTaken,
+            Self::CameraCertificateChanged { .. } => Kind::CameraCertificateChanged,
+            Self::CameraCertificateRefused { .. } => Kind::CameraCertificateRefused,
             Self::DoorIntruder { .. } => Kind::DoorIntruder,
             Self::PanicCaught { .. } => Kind::PanicCaught,
         }
@@ -212,6 +241,21 @@ impl Event<'_> {
                 let reason = quoted(reason);
                 tracing::warn!(target: "audit", event, %stream, reason, "login to the camera failed");
             }
+            Self::CameraCertificateTaken { stream, certificate } => {
+                tracing::warn!(
+                    target: "audit", event, %stream, certificate,
+                    "the camera's certificate was taken on first use"
+                );
+            }
+            Self::CameraCertificateChanged { stream, expected, got } => {
+                tracing::error!(
+                    target: "audit", event, %stream, expected, got,
+                    "the camera shows another certificate than the first time; it is not pulled"
+                );
+            }
+            Self::CameraCertificateRefused { stream, reason } => {
+                tracing::warn!(target: "audit", event, %stream, reason, "the camera's certificate was refused");
+            }
             Self::DoorIntruder { stream, count } => {
                 tracing::warn!(target: "audit", event, %stream, count, "strangers at the loopback door");
             }
@@ -234,6 +278,9 @@ impl Kind {
         Self::TunnelRefused,
         Self::CameraMisbehaved,
         Self::CameraLoginFailed,
+        Self::CameraCertificateTaken,
+        Self::CameraCertificateChanged,
+        Self::CameraCertificateRefused,
         Self::DoorIntruder,
         Self::PanicCaught,
     ];
@@ -249,6 +296,9 @@ impl Kind {
             Self::TunnelRefused => "tunnel_refused",
             Self::CameraMisbehaved => "camera_misbehaved",
             Self::CameraLoginFailed => "camera_login_failed",
+            Self::CameraCertificateTaken => "camera_certificate_taken",
+            Self::CameraCertificateChanged => "camera_certificate_changed",
+            Self::CameraCertificateRefused => "camera_certificate_refused",
             Self::DoorIntruder => "door_intruder",
             Self::PanicCaught => "panic_caught",
         }

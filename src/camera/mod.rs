@@ -4,6 +4,7 @@
 
 pub mod airlock;
 mod backoff;
+mod certificate_book;
 mod digest_book;
 mod intake;
 mod login;
@@ -14,11 +15,13 @@ mod retime;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use airlock::{BasicPolicy, Login};
+pub use certificate_book::{CertificateBook, Certificates};
 pub use digest_book::DigestBook;
 
 use crate::control::Board;
@@ -26,6 +29,7 @@ use crate::hub::{CannotDeclare, Hub};
 use crate::media::StreamName;
 use crate::metrics::Metrics;
 use crate::segment::Segment;
+use crate::tls::client::Trust;
 
 /// One camera. Its address stands in [`crate::segment::Settings`] under the same name.
 #[derive(Debug, Clone)]
@@ -36,6 +40,8 @@ pub struct CameraSettings {
     pub login: Option<Login>,
     /// Whether the password may go out in the clear.
     pub basic: BasicPolicy,
+    /// RTSP over TLS, and how the camera is known; `None`: plain RTSP.
+    pub tls: Option<Trust>,
     /// Its streams.
     pub profiles: Vec<ProfileSettings>,
 }
@@ -65,6 +71,15 @@ pub enum StartMode {
     },
 }
 
+/// What is remembered of cameras beyond their sessions. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Books {
+    /// Which offered Digest.
+    pub digest: DigestBook,
+    /// Which certificate each showed the first time.
+    pub certificates: CertificateBook,
+}
+
 /// All cameras at work. Drop ends them at once; [`Cameras::shutdown`] says good-bye to them.
 #[derive(Debug)]
 pub struct Cameras {
@@ -79,10 +94,10 @@ impl Cameras {
         hub: &Hub,
         board: &Board,
         metrics: &Arc<Metrics>,
-        book: &DigestBook,
+        books: &Books,
     ) -> Result<Self, CannotStart> {
         let supervisors =
-            supervisor::Supervisors::start(cameras, segment, hub, board, metrics, book)?;
+            supervisor::Supervisors::start(cameras, segment, hub, board, metrics, books)?;
         Ok(Self { supervisors })
     }
 

@@ -9,22 +9,25 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::audit::{self, Event};
 use crate::hub::Publisher;
 use crate::limits;
 use crate::media::{Refused, StreamName};
 use crate::metrics::{CameraStreamMetrics, Metrics};
-use crate::segment::{CameraAddr, Segment};
+use crate::tls::Fingerprint;
+use crate::tls::client::Failure as TlsFailure;
 
 use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Request};
+use super::certificate_book::BookFailure;
 use super::intake::{Carry, Intake, Outlet, Phase};
+use super::way::{Arrived, Line, Way};
 
 /// Where a stream comes from and goes to. Unchanged while it is configured.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) stream: StreamName,
     pub(super) request: Request,
-    pub(super) address: CameraAddr,
-    pub(super) segment: Arc<Segment>,
+    pub(super) way: Way,
     pub(super) publisher: Publisher,
     pub(super) metrics: CameraStreamMetrics,
     pub(super) all_metrics: Arc<Metrics>,
@@ -37,6 +40,17 @@ pub(super) enum Ending {
     Unwanted,
     /// No connection.
     Unreachable(io::ErrorKind),
+    /// No TLS, or not with the camera.
+    Tls(TlsFailure),
+    /// Another certificate than the first time.
+    CertificateChanged {
+        /// The one of the first time.
+        expected: Fingerprint,
+        /// The one that came.
+        got: Fingerprint,
+    },
+    /// The certificates of the first time cannot be read, or one not be written.
+    CertificateBook(BookFailure),
     /// The airlock's reason.
     Session(EndReason),
     /// The parameter sets are not lawful.
@@ -67,16 +81,15 @@ impl Source {
     /// Dials the camera and brings it to play.
     pub(super) async fn open(&self, memory: LoginMemory) -> Result<Opened, Ended> {
         self.metrics.attempts.inc();
-        let socket = match self.segment.dial(self.address).await {
-            Ok(socket) => socket,
-            Err(error) => {
-                let ending = Ending::Unreachable(error.kind());
+        let line = match self.way.connect().await {
+            Ok(arrived) => self.welcome(arrived),
+            Err(ending) => {
                 return Err(Ended { ending, memory, played: Duration::ZERO, intruders: 0 });
             }
         };
-        let (segment, address) = (Arc::clone(&self.segment), self.address);
-        let redial = move || async move { segment.dial(address).await };
-        match airlock::open(socket, redial, &self.request, memory).await {
+        let way = self.way.clone();
+        let redial = move || way.again();
+        match airlock::open(line, redial, &self.request, memory).await {
             Ok(opened) => {
                 self.metrics.sessions.inc();
                 Ok(opened)
@@ -87,6 +100,20 @@ impl Source {
                 Err(Ended { ending, memory, played: Duration::ZERO, intruders: counts.intruders })
             }
         }
+    }
+
+    /// Shows who the camera said it is.
+    fn welcome(&self, Arrived { line, peer, first_use }: Arrived) -> Line {
+        if let Some(peer) = peer {
+            let (stream, version) = (self.stream.as_str(), peer.version.number());
+            self.all_metrics.camera.tls(stream, version, peer.not_after);
+            if first_use {
+                let certificate = peer.fingerprint.to_string();
+                let stream = &self.stream;
+                audit::record(Event::CameraCertificateTaken { stream, certificate: &certificate });
+            }
+        }
+        line
     }
 
     /// Publishes what comes until the session ends or `unwanted` returns. `on_first` is called when the
@@ -175,6 +202,9 @@ impl Ending {
         match self {
             Self::Unwanted => "unwanted",
             Self::Unreachable(_) => "unreachable",
+            Self::Tls(failure) => failure.label(),
+            Self::CertificateChanged { .. } => "tls_certificate_changed",
+            Self::CertificateBook(_) => "certificate_book",
             Self::Session(reason) => reason.label(),
             Self::Parameters(_) => "parameters",
             Self::NothingLawful => "nothing_lawful",
@@ -191,6 +221,21 @@ impl fmt::Display for Ending {
             Self::Unreachable(kind) => {
                 write!(f, "no connection to the camera ({kind}): check address, power and network")
             }
+            Self::Tls(failure) => failure.fmt(f),
+            Self::CertificateChanged { expected, got } => write!(
+                f,
+                "the camera's certificate changed: expected {}, got {got}; another device may stand in \
+                 its place. If the new one is right, pin it: tls = \"sha256:...\"",
+                expected.short()
+            ),
+            Self::CertificateBook(BookFailure::Unreadable) => f.write_str(
+                "the gateway cannot read which certificates cameras showed before (STATE_DIR/\
+                 camera-certificates): mend the file, and restart",
+            ),
+            Self::CertificateBook(BookFailure::Unwritable) => f.write_str(
+                "the gateway cannot write down the camera's certificate (STATE_DIR/camera-certificates): \
+                 is the disk full, the directory writable?",
+            ),
             Self::Session(reason) => write!(f, "{reason}"),
             Self::Parameters(refused) => {
                 write!(f, "the camera's parameters are not taken: {refused}")

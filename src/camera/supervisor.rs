@@ -22,12 +22,12 @@ use crate::segment::{CameraAddr, Segment};
 
 use super::airlock::{EndReason, Fault, LoginMemory, Request};
 use super::backoff::{BackOff, Ladder};
-use super::digest_book::DigestBook;
 use super::intake::Carry;
 use super::login::CameraLogin;
 use super::news::News;
 use super::pull::{Ended, Ending, Source, Unwanted};
-use super::{CameraSettings, CannotStart, ProfileSettings, StartMode};
+use super::way::{Identity, Way};
+use super::{Books, CameraSettings, CannotStart, ProfileSettings, StartMode};
 
 /// Some cameras refuse to talk to a client without a name.
 pub(super) const USER_AGENT: &str = concat!("Camlock/", env!("CARGO_PKG_VERSION"));
@@ -73,7 +73,7 @@ impl Supervisors {
         hub: &Hub,
         board: &Board,
         metrics: &Arc<Metrics>,
-        book: &DigestBook,
+        books: &Books,
     ) -> Result<Self, CannotStart> {
         if cameras.len() > limits::CAMERAS {
             return Err(CannotStart::TooMany);
@@ -87,7 +87,12 @@ impl Supervisors {
             if camera.profiles.len() > limits::PROFILES {
                 return Err(CannotStart::TooMany);
             }
-            let login = Arc::new(CameraLogin::new(&camera.name, book));
+            let login = Arc::new(CameraLogin::new(&camera.name, &books.digest));
+            let identity = camera.tls.clone().map(|trust| Identity {
+                camera: camera.name.clone(),
+                trust,
+                book: books.certificates.clone(),
+            });
             for profile in &camera.profiles {
                 let stream = profile.stream.clone();
                 let request = request(&camera, profile, address)?;
@@ -98,8 +103,11 @@ impl Supervisors {
                     source: Source {
                         stream: stream.clone(),
                         request,
-                        address,
-                        segment: Arc::clone(segment),
+                        way: Way {
+                            segment: Arc::clone(segment),
+                            address,
+                            identity: identity.clone(),
+                        },
                         publisher,
                         metrics: metrics.camera.stream(stream.as_str()),
                         all_metrics: Arc::clone(metrics),
@@ -177,7 +185,7 @@ impl Supervisor {
         }
         let pause = login_pause.unwrap_or_else(|| self.back_off.failed(Ladder::Ordinary, random()));
         if let Some(untold) = self.news.tell(tokio::time::Instant::now().into_std()) {
-            record(&self.source.stream, ending);
+            record(&self.source, ending);
             tracing::info!(
                 reason = %ending,
                 played_s = played.as_secs(),
@@ -232,6 +240,9 @@ impl Supervisor {
             Ending::Session(_)
             | Ending::Unwanted
             | Ending::Unreachable(_)
+            | Ending::Tls(_)
+            | Ending::CertificateChanged { .. }
+            | Ending::CertificateBook(_)
             | Ending::Parameters(_)
             | Ending::NothingLawful
             | Ending::FormatChanged
@@ -282,10 +293,11 @@ fn request(
         return Err(bad_path());
     }
     let (ip, port) = (address.get().ip(), address.get().port());
+    let scheme = if camera.tls.is_some() { "rtsps" } else { "rtsp" };
     let text = if ip.is_ipv6() {
-        format!("rtsp://[{ip}]:{port}{}", profile.path)
+        format!("{scheme}://[{ip}]:{port}{}", profile.path)
     } else {
-        format!("rtsp://{ip}:{port}{}", profile.path)
+        format!("{scheme}://{ip}:{port}{}", profile.path)
     };
     Ok(Request {
         url: Url::parse(&text).map_err(|_| bad_path())?,
@@ -343,8 +355,23 @@ fn stopped(stop: &mut watch::Receiver<Stop>) -> impl Future<Output = ()> + '_ {
 }
 
 /// What the security log hears of an end that is told.
-fn record(stream: &StreamName, ending: Ending) {
+fn record(source: &Source, ending: Ending) {
+    let stream = &source.stream;
     match ending {
+        Ending::CertificateChanged { expected, got } => {
+            let (expected, got) = (expected.to_string(), got.to_string());
+            audit::record(Event::CameraCertificateChanged {
+                stream,
+                expected: &expected,
+                got: &got,
+            });
+        }
+        Ending::Tls(failure) if failure.is_about_identity() => {
+            audit::record(Event::CameraCertificateRefused { stream, reason: failure.label() });
+        }
+        Ending::Tls(failure) if failure.breaks_a_bound() => {
+            audit::record(Event::CameraMisbehaved { stream, reason: failure.label() });
+        }
         Ending::Session(EndReason::Panicked) => {
             audit::record(Event::PanicCaught { task: stream.as_str() });
         }
@@ -361,7 +388,12 @@ fn record(stream: &StreamName, ending: Ending) {
             audit::record(Event::CameraMisbehaved { stream, reason: ending.label() });
         }
         // Recorded where it was caught, or nothing to record.
-        Ending::Panicked | Ending::Unwanted | Ending::Unreachable(_) | Ending::FormatChanged => {}
+        Ending::Panicked
+        | Ending::Unwanted
+        | Ending::Unreachable(_)
+        | Ending::Tls(_)
+        | Ending::CertificateBook(_)
+        | Ending::FormatChanged => {}
     }
 }
 

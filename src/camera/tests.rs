@@ -21,6 +21,12 @@ use crate::simulator::{self, Audio, ClipName, Feed, Simulator, Source};
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Books that know nothing and are kept nowhere.
+fn books() -> Books {
+    let certificates = CertificateBook::new(Some(Certificates::new()), |_| Ok(()));
+    Books { digest: DigestBook::new(Default::default()), certificates }
+}
+
 /// One simulated camera `door`, and a gateway's camera side.
 struct World {
     simulator: Simulator,
@@ -83,18 +89,12 @@ impl World {
             name: "door".to_owned(),
             login: wanted.login,
             basic: wanted.basic,
+            tls: None,
             profiles: wanted.profiles.iter().map(profile).collect(),
         };
         let segment = Arc::new(segment.unwrap());
-        let cameras = Cameras::start(
-            vec![settings],
-            &segment,
-            &hub,
-            &board,
-            &metrics,
-            &DigestBook::new(Default::default()),
-        )
-        .unwrap();
+        let cameras =
+            Cameras::start(vec![settings], &segment, &hub, &board, &metrics, &books()).unwrap();
         Self { simulator, hub, board, metrics, cameras }
     }
 
@@ -427,19 +427,13 @@ async fn a_camera_without_a_picture_to_start_with_is_left_in_time() {
         name: "door".to_owned(),
         login: None,
         basic: BasicPolicy::Refuse,
+        tls: None,
         profiles: vec![profile],
     };
     let (hub, board, metrics) = (Hub::new(), Board::new(), Metrics::new());
     let began = tokio::time::Instant::now();
-    let _cameras = Cameras::start(
-        vec![settings],
-        &segment,
-        &hub,
-        &board,
-        &metrics,
-        &DigestBook::new(Default::default()),
-    )
-    .unwrap();
+    let _cameras =
+        Cameras::start(vec![settings], &segment, &hub, &board, &metrics, &books()).unwrap();
     let mut board = board.watch();
     let waits = |health: Option<&Health>| matches!(health, Some(Health::Waiting { .. }));
     let most = limits::CAMERA_RANDOM_ACCESS * 2;
@@ -459,6 +453,7 @@ async fn one_camera_too_many_is_refused() {
             name: format!("c{i}"),
             login: None,
             basic: BasicPolicy::Refuse,
+            tls: None,
             profiles: Vec::new(),
         };
         (0..n).map(camera).collect()
@@ -468,15 +463,7 @@ async fn one_camera_too_many_is_refused() {
     let segment = Arc::new(Segment::new(segment::Settings { cameras: all.collect() }).unwrap());
     let start = |n| {
         let metrics = Metrics::new();
-        Cameras::start(
-            cameras(n),
-            &segment,
-            &Hub::new(),
-            &Board::new(),
-            &metrics,
-            &DigestBook::new(Default::default()),
-        )
-        .err()
+        Cameras::start(cameras(n), &segment, &Hub::new(), &Board::new(), &metrics, &books()).err()
     };
     assert_eq!(start(limits::CAMERAS), None);
     assert_eq!(start(limits::CAMERAS + 1), Some(CannotStart::TooMany));
@@ -498,19 +485,12 @@ async fn settings_that_do_not_fit_are_refused() {
             name: name.to_owned(),
             login: None,
             basic: BasicPolicy::Refuse,
+            tls: None,
             profiles: vec![profile; if stream == "door/many" { limits::PROFILES + 1 } else { 1 }],
         };
         let metrics = Metrics::new();
         let segment = Arc::new(segment.unwrap());
-        Cameras::start(
-            vec![camera],
-            &segment,
-            &Hub::new(),
-            &Board::new(),
-            &metrics,
-            &DigestBook::new(Default::default()),
-        )
-        .err()
+        Cameras::start(vec![camera], &segment, &Hub::new(), &Board::new(), &metrics, &books()).err()
     };
     let name = |text| StreamName::parse(text).unwrap();
     assert_eq!(start("door", "door/main", "/a?b=c"), None);

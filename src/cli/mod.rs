@@ -87,7 +87,7 @@ Examples:
 
 What it prints is TOML: the findings as comments, and below them the entry for the configuration. The password is
 never printed. Ends with 0 if the camera plays, with 1 and the reason if not.")]
-    Probe(probe::Options),
+    Probe(Box<probe::Options>),
     /// Simulate cameras on loopback.
     #[command(after_help = "\
 Examples:

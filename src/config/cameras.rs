@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Reading;
 use super::gateway::{RING_MIB, bytes, mebibytes};
 use super::reader::{At, Table, socket_addr};
 use super::secret;
+use super::{Reading, camera_tls};
 use crate::camera::{BasicPolicy, CameraSettings, Login, ProfileSettings, StartMode};
 use crate::media::StreamName;
 use crate::{hub, limits, segment};
@@ -43,6 +43,7 @@ pub(super) fn read(
             BasicPolicy::Refuse,
             &mut reading.faults,
         );
+        let tls = camera_tls::read(&mut table, reading);
         let profiles = profiles(&mut table, name.as_ref(), rings, reading);
         table.finish(&mut reading.faults);
         let Some(name) = name else { continue };
@@ -53,7 +54,7 @@ pub(super) fn read(
         }
         let Some(address) = address else { continue };
         addresses.insert(name.value.clone(), address);
-        cameras.push(CameraSettings { name: name.value, login, basic, profiles });
+        cameras.push(CameraSettings { name: name.value, login, basic, tls, profiles });
     }
     if cameras.len() > limits::CAMERAS {
         reading.faults.add(

@@ -2,6 +2,7 @@
 //!
 //! A function of its arguments: what it may look at outside the text is handed in as [`Surroundings`].
 
+mod camera_tls;
 mod cameras;
 mod fault;
 mod gateway;

@@ -24,6 +24,8 @@ pub struct CameraMetrics {
     panics: Family<StreamLabel, Counter>,
     clock_resets: Family<StreamLabel, Counter>,
     last_unit: Family<StreamLabel, Gauge>,
+    tls: Family<TlsLabel, Gauge>,
+    certificate_end: Family<StreamLabel, Gauge>,
     dropped_seen: Mutex<BTreeSet<(String, &'static str)>>,
     ends_seen: Mutex<BTreeSet<(String, &'static str)>>,
 }
@@ -101,6 +103,13 @@ struct StateLabel {
     state: CameraState,
 }
 
+/// The version is `1.2` or `1.3`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TlsLabel {
+    stream: String,
+    version: &'static str,
+}
+
 /// The reason is a word of ours, never a camera's: that is what `'static` says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
@@ -123,6 +132,8 @@ impl CameraMetrics {
             panics: Family::default(),
             clock_resets: Family::default(),
             last_unit: Family::default(),
+            tls: Family::default(),
+            certificate_end: Family::default(),
             dropped_seen: Mutex::default(),
             ends_seen: Mutex::default(),
         };
@@ -144,6 +155,17 @@ impl CameraMetrics {
             "UNIX time of the last access unit",
             Unit::Seconds,
             camera.last_unit.clone(),
+        );
+        registry.register(
+            "tls",
+            "1 for the TLS version of its last connection",
+            camera.tls.clone(),
+        );
+        registry.register_with_unit(
+            "certificate_end_time",
+            "UNIX time at which the camera's certificate expires",
+            Unit::Seconds,
+            camera.certificate_end.clone(),
         );
         camera
     }
@@ -184,6 +206,20 @@ impl CameraMetrics {
         count_reason(&self.ends, &self.ends_seen, name, reason, 1);
     }
 
+    /// Shows the TLS version of a connection, and when the camera's certificate ends, UNIX time in seconds.
+    pub fn tls(&self, name: &str, version: &'static str, not_after: i64) {
+        self.forget_tls(name);
+        self.tls.get_or_create(&TlsLabel { stream: name.to_owned(), version }).set(1);
+        self.certificate_end.get_or_create(&StreamLabel { stream: name.to_owned() }).set(not_after);
+    }
+
+    fn forget_tls(&self, name: &str) {
+        for version in ["1.2", "1.3"] {
+            self.tls.remove(&TlsLabel { stream: name.to_owned(), version });
+        }
+        self.certificate_end.remove(&StreamLabel { stream: name.to_owned() });
+    }
+
     /// Takes a stream's labels out.
     pub fn forget(&self, name: &str) {
         let label = StreamLabel { stream: name.to_owned() };
@@ -198,6 +234,7 @@ impl CameraMetrics {
             family.remove(&label);
         }
         self.last_unit.remove(&label);
+        self.forget_tls(name);
         for kind in [Kind::Video, Kind::Audio] {
             let label = KindLabel { stream: name.to_owned(), kind };
             self.units.remove(&label);
@@ -258,12 +295,16 @@ mod tests {
         stream.video.units.inc();
         metrics.camera.dropped("door/main", "sei", 3);
         metrics.camera.ended("door/main", "stalled");
+        metrics.camera.tls("door/main", "1.3", 1);
+        metrics.camera.tls("door/main", "1.2", 4_102_444_800);
         let text = metrics.encode();
         for line in [
             "camlock_camera_state{stream=\"door/main\",state=\"Playing\"} 1",
             "camlock_camera_state{stream=\"door/main\",state=\"Waiting\"} 0",
             "camlock_camera_units_total{stream=\"door/main\",kind=\"Video\"} 1",
             "camlock_camera_dropped_total{stream=\"door/main\",reason=\"sei\"} 3",
+            "camlock_camera_tls{stream=\"door/main\",version=\"1.2\"} 1",
+            "camlock_camera_certificate_end_time_seconds{stream=\"door/main\"} 4102444800",
             "camlock_camera_ends_total{stream=\"door/main\",reason=\"stalled\"} 1",
         ] {
             assert!(text.contains(line), "{line} not in\n{text}");

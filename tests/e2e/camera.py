@@ -13,10 +13,11 @@ import sys
 import gi
 import numpy
 
+gi.require_version("Gio", "2.0")
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import barcode  # noqa: E402
@@ -102,12 +103,16 @@ def launches(args):
 
 
 def login(server, args):
-    if args.auth == "none":
+    if args.auth == "none" and not args.tls:
         return None
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "user")
     auth = GstRtspServer.RTSPAuth()
-    if args.auth == "basic":
+    if args.tls:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(args.tls))
+    if args.auth == "none":
+        auth.set_default_token(token)
+    elif args.auth == "basic":
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(args.user, args.password), token)
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
     else:
@@ -127,6 +132,7 @@ def main():
     parser.add_argument("--user", default="admin")
     parser.add_argument("--password", default="camera-password")
     parser.add_argument("--bframes", type=int, default=0)
+    parser.add_argument("--tls", help="PEM file with certificate and key: RTSP over TLS alone")
     parser.add_argument("--sent", help="file for the numbers of the pictures made")
     args = parser.parse_args()
     Gst.init(None)

@@ -104,12 +104,13 @@ def free_port():
 class Camera(Process):
     """gst-rtsp-server with numbered pictures."""
 
-    def __init__(self, work, auth="none", port=0, bframes=0):
+    def __init__(self, work, auth="none", port=0, bframes=0, tls=None):
         self.auth, self.sent_base = auth, work / f"sent-{secrets.token_hex(4)}"
         self.user, self.password = "admin", "planted-camera-password"
         super().__init__(
             SYSTEM_PYTHON, HERE / "camera.py", "--auth", auth, "--port", port, "--bframes", bframes,
             "--user", self.user, "--password", self.password, "--sent", self.sent_base,
+            *(["--tls", tls] if tls else []),
         )
         self.port = int(self.first_line(r"listening (\d+)")[1])
 
@@ -197,13 +198,15 @@ def password_hash(password):
     return re.search(r"password_hash = \"(.+)\"", done.stdout.decode())[1]
 
 
-def camera_toml(name, port, profiles, user=None, password=None, basic=False):
+def camera_toml(name, port, profiles, user=None, password=None, basic=False, tls=None):
     """A `[[camera]]` entry; profiles: name -> (path, start)."""
     lines = ["[[camera]]", f'name = "{name}"', f'address = "127.0.0.1:{port}"']
     if user:
         lines += [f'user = "{user}"', f'password = "{password}"']
     if basic:
         lines.append('basic = "allow"')
+    if tls:
+        lines.append(f'tls = "{tls}"')
     for profile, (path, start) in profiles.items():
         lines += ["[[camera.profile]]", f'name = "{profile}"', f'path = "{path}"', f'start = "{start}"']
     return "\n".join(lines) + "\n"

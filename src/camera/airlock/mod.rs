@@ -35,7 +35,7 @@ pub use session::{Report, Running};
 /// What to ask a camera for.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The URL on the wire: `rtsp://literal:port/path?query`, without user and password. Never dialled:
+    /// The URL on the wire: `rtsp://literal:port/path?query` (over TLS `rtsps://`), without user and password. Never dialled:
     /// the caller hands in the connected socket.
     pub url: Url,
     /// The camera's account, if it has one.

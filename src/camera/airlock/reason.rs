@@ -11,6 +11,8 @@ pub enum EndReason {
     CameraClosed,
     /// The connection to the camera broke.
     CameraLost,
+    /// The camera broke the TLS protocol, or floods below it.
+    BrokenTls,
     /// The one re-dial after `401` and `Connection: close` failed.
     RedialFailed,
     /// No answer to a request in time.
@@ -156,7 +158,8 @@ impl EndReason {
             | Self::Unacknowledged
             | Self::UnitRate
             | Self::ByteRate
-            | Self::Overhead => Fault::Limit,
+            | Self::Overhead
+            | Self::BrokenTls => Fault::Limit,
             Self::ConsumerStalled | Self::Door | Self::BadRequest | Self::Stopped => Fault::Ours,
         }
     }
@@ -166,6 +169,7 @@ impl EndReason {
         match self {
             Self::CameraClosed => "camera_closed",
             Self::CameraLost => "camera_lost",
+            Self::BrokenTls => "broken_tls",
             Self::RedialFailed => "redial_failed",
             Self::NoAnswer => "no_answer",
             Self::SlowMessage => "slow_message",
@@ -210,6 +214,10 @@ impl EndReason {
         match self {
             Self::CameraClosed => "the camera closed the connection",
             Self::CameraLost => "the connection to the camera broke: check cable, Wi-Fi and power",
+            Self::BrokenTls => {
+                "the camera broke its TLS connection: a record that does not verify, or a flood of what is \
+                 no data"
+            }
             Self::RedialFailed => {
                 "the camera closed after asking for a login and took no new connection"
             }
@@ -310,6 +318,7 @@ impl fmt::Display for EndReason {
             Self::UnitRate => write!(f, " ({})", limits::UNITS_PER_SECOND),
             Self::CameraClosed
             | Self::CameraLost
+            | Self::BrokenTls
             | Self::RedialFailed
             | Self::NoAnswer
             | Self::SlowMessage

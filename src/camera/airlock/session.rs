@@ -258,6 +258,9 @@ where
                         Ok(fresh) => {
                             self.rewriter.camera_bytes(&mut self.from_camera, fresh, now())?
                         }
+                        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                            return Err(EndReason::BrokenTls);
+                        }
                         Err(_) => match self.rewriter.camera_closed() {
                             Ok(next) => next,
                             Err(_) => return Err(EndReason::CameraLost),
@@ -287,7 +290,7 @@ where
     async fn flush(&mut self, consumer: &mut TcpStream) -> Result<(), EndReason> {
         let for_camera = self.rewriter.take_for_camera();
         if !for_camera.is_empty() {
-            match timeout(limits::CAMERA_ANSWER, self.camera.write_all(&for_camera)).await {
+            match timeout(limits::CAMERA_ANSWER, tell(&mut self.camera, &for_camera)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(EndReason::CameraLost),
                 Err(_) => return Err(EndReason::CameraNotReading),
@@ -337,7 +340,8 @@ where
 
     async fn dial_again(&mut self) -> Result<(), EndReason> {
         let redial = self.redial.take().ok_or(EndReason::RedialFailed)?;
-        let camera = timeout(limits::CAMERA_CONNECT, redial()).await;
+        let connect = limits::CAMERA_CONNECT + limits::CAMERA_HANDSHAKE;
+        let camera = timeout(connect, redial()).await;
         self.camera = camera.ok().and_then(Result::ok).ok_or(EndReason::RedialFailed)?;
         self.from_camera.clear();
         self.rewriter.redialled(now());
@@ -347,7 +351,7 @@ where
     /// TEARDOWN, and its answer, so that the camera's session slot is free before the socket closes.
     async fn say_goodbye(&mut self) -> io::Result<()> {
         let Some((bytes, cseq)) = self.rewriter.teardown() else { return Ok(()) };
-        self.camera.write_all(&bytes).await?;
+        tell(&mut self.camera, &bytes).await?;
         while !self.rewriter.is_farewell(&mut self.from_camera, cseq) {
             self.from_camera.reserve(READ_LEAST);
             if self.camera.read_buf(&mut self.from_camera).await? == 0 {
@@ -365,6 +369,12 @@ where
         };
         *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
+}
+
+/// Writes all, down to the wire: TLS may keep the end of it back.
+async fn tell(camera: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    camera.write_all(bytes).await?;
+    camera.flush().await
 }
 
 /// Sets the timer earlier if need be. Later is left to its firing: most reads move a deadline back.

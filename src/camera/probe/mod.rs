@@ -16,11 +16,14 @@ use super::airlock::{
     self, BasicPolicy, Counts, EndReason, Failure, Items, Login, LoginMemory, LoginUsed, Opened,
     Request, Running, Starts,
 };
+use super::certificate_book::{CertificateBook, Certificates};
 use super::pull::Ending;
+use super::way::{Arrived, Identity, Way};
 use crate::camera::supervisor::USER_AGENT;
 use crate::limits;
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
 use crate::segment::{self, Segment};
+use crate::tls::client::{Peer, Trust};
 
 use watched::Watched;
 
@@ -35,6 +38,8 @@ pub struct Settings {
     pub login: Option<Login>,
     /// Whether the password may go out in the clear.
     pub basic: BasicPolicy,
+    /// RTSP over TLS, and how the camera is known; [`Trust::FirstUse`] takes any certificate.
+    pub tls: Option<Trust>,
     /// How long to watch, at most [`limits::PROBE_WATCH`].
     pub watch: Duration,
 }
@@ -44,6 +49,8 @@ pub struct Settings {
 pub struct Probed {
     /// How the camera had its requests signed.
     pub login: LoginUsed,
+    /// Who the camera said it is, over TLS.
+    pub peer: Option<Peer>,
     /// Time from the answer to PLAY.
     pub watched: Duration,
     /// The tracks, pictures first.
@@ -146,9 +153,10 @@ impl fmt::Display for Failed {
 impl std::error::Error for Failed {}
 
 /// Connects to the camera, plays for the time asked, and says good-bye. Takes at most
-/// [`limits::CAMERA_CONNECT`], [`limits::PROBE_OPEN`], the time asked and [`limits::CAMERA_TEARDOWN`].
+/// [`limits::CAMERA_CONNECT`], [`limits::CAMERA_HANDSHAKE`], [`limits::PROBE_OPEN`], the time asked and [`limits::CAMERA_TEARDOWN`].
 pub async fn probe(settings: &Settings) -> Result<Probed, Failed> {
-    let Opened { mut items, tracks, starts, running } = open(settings).await.map_err(Failed)?;
+    let (opened, peer) = open(settings).await.map_err(Failed)?;
+    let Opened { mut items, tracks, starts, running } = opened;
     let begin = Instant::now();
     let mut tracks: Vec<_> = tracks.into_iter().map(|t| Watched::new(t, &items)).collect();
     tracks.sort_by_key(Watched::order);
@@ -173,7 +181,7 @@ pub async fn probe(settings: &Settings) -> Result<Probed, Failed> {
     }
     let quirks = quirks(&report.counts, starts, watched, &tracks);
     let tracks = tracks.into_iter().map(Watched::finish).collect();
-    Ok(Probed { login, watched, tracks, counts: report.counts, quirks, ended: early })
+    Ok(Probed { login, peer, watched, tracks, counts: report.counts, quirks, ended: early })
 }
 
 /// How the watch was over.
@@ -205,7 +213,7 @@ async fn watch(
     }
 }
 
-async fn open(settings: &Settings) -> Result<Opened, Ending> {
+async fn open(settings: &Settings) -> Result<(Opened, Option<Peer>), Ending> {
     const NAME: &str = "camera";
     let bad = Ending::Session(EndReason::BadRequest);
     let cameras = [(NAME.to_owned(), settings.address)].into();
@@ -213,26 +221,34 @@ async fn open(settings: &Settings) -> Result<Opened, Ending> {
     let segment = Arc::new(segment);
     let address = segment.address(NAME).ok_or(bad)?;
     let request = Request {
-        url: url(address.get(), &settings.path).ok_or(bad)?,
+        url: url(address.get(), settings).ok_or(bad)?,
         login: settings.login.clone(),
         basic: settings.basic,
         user_agent: USER_AGENT.to_owned(),
         kinds: Kinds::ALL,
     };
-    let socket = segment.dial(address).await.map_err(|e| Ending::Unreachable(e.kind()))?;
-    let redial = move || async move { segment.dial(address).await };
-    let opened = airlock::open(socket, redial, &request, LoginMemory::Nothing);
+    let identity = settings.tls.clone().map(|trust| Identity {
+        camera: NAME.to_owned(),
+        trust,
+        // For this look alone: a second connection must find the same camera.
+        book: CertificateBook::new(Some(Certificates::new()), |_| Ok(())),
+    });
+    let way = Way { segment, address, identity };
+    let Arrived { line, peer, first_use: _ } = way.connect().await?;
+    let redial = move || way.again();
+    let opened = airlock::open(line, redial, &request, LoginMemory::Nothing);
     match timeout(limits::PROBE_OPEN, opened).await {
-        Ok(Ok(opened)) => Ok(opened),
+        Ok(Ok(opened)) => Ok((opened, peer)),
         Ok(Err(Failure { reason, .. })) => Err(Ending::Session(reason)),
         Err(_) => Err(Ending::Session(EndReason::NoAnswer)),
     }
 }
 
-fn url(address: SocketAddr, path: &str) -> Option<Url> {
-    let (ip, port) = (address.ip(), address.port());
+fn url(address: SocketAddr, settings: &Settings) -> Option<Url> {
+    let (ip, port, path) = (address.ip(), address.port(), &settings.path);
+    let scheme = if settings.tls.is_some() { "rtsps" } else { "rtsp" };
     let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-    Url::parse(&format!("rtsp://{host}:{port}{path}")).ok()
+    Url::parse(&format!("{scheme}://{host}:{port}{path}")).ok()
 }
 
 fn quirks(counts: &Counts, starts: Starts, watched: Duration, tracks: &[Watched]) -> Vec<Quirk> {

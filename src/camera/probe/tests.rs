@@ -27,6 +27,7 @@ fn settings(simulator: &Simulator, password: Option<&str>) -> Settings {
             password: password.to_owned().into(),
         }),
         basic: BasicPolicy::Refuse,
+        tls: None,
         watch: Duration::from_millis(2500),
     }
 }

@@ -5,6 +5,7 @@ mod target;
 mod vendors;
 mod words;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,6 +16,8 @@ use crate::camera::{BasicPolicy, Login};
 use crate::config;
 use crate::limits;
 use crate::media::StreamName;
+use crate::tls::Fingerprint;
+use crate::tls::client::{Authority, Trust};
 
 use report::{Entry, Report};
 use target::Target;
@@ -44,6 +47,15 @@ pub(super) struct Options {
     /// Send the password readable if the camera offers nothing better than Basic.
     #[arg(long)]
     allow_basic: bool,
+    /// With rtsps://: take the camera only if its certificate has this SHA-256 fingerprint.
+    #[arg(long, value_name = "SHA256", requires = "url", conflicts_with = "tls_ca")]
+    tls_pin: Option<Fingerprint>,
+    /// With rtsps://: take the camera only if a CA of this PEM file vouches for it.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    tls_ca: Option<PathBuf>,
+    /// The DNS name in the camera's certificate, in place of its IP address.
+    #[arg(long, value_name = "NAME", requires = "tls_ca")]
+    tls_name: Option<String>,
     /// How long to watch.
     #[arg(long, value_name = "N", default_value_t = 6,
           value_parser = clap::value_parser!(u64).range(1..=limits::PROBE_WATCH.as_secs()))]
@@ -60,7 +72,7 @@ pub(super) struct Options {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// rtsp://IP:PORT/path, with an IP address and without an account.
+    /// rtsp://IP:PORT/path or rtsps://IP:PORT/path, with an IP address and without an account.
     url: Option<String>,
     /// A Hikvision at this IP, or IP:PORT.
     #[arg(long, value_name = "HOST")]
@@ -113,6 +125,7 @@ impl Prepared {
             path: target.path.clone(),
             login: options.login()?,
             basic: if options.allow_basic { BasicPolicy::Allow } else { BasicPolicy::Refuse },
+            tls: options.trust(target.tls)?,
             watch: Duration::from_secs(options.seconds),
         };
         Ok(Self { target, settings })
@@ -124,6 +137,7 @@ impl Prepared {
             profile: options.profile(),
             address: self.target.address,
             path: &self.target.path,
+            tls: options.tls_lines(probed.peer.map(|peer| peer.fingerprint)),
             account: options.user.as_deref().zip(options.password_ref.as_deref()),
         };
         let report = Report { entry, probed };
@@ -169,6 +183,40 @@ impl Options {
         };
         let password = config::by_reference("--password-ref", reference, check::surroundings())?;
         Ok(Some(Login { user: user.clone(), password }))
+    }
+
+    /// How the camera is known; `tls`: the URL asks for TLS. Without an option any certificate is taken:
+    /// it is what the operator came to see.
+    fn trust(&self, tls: bool) -> Result<Option<Trust>, String> {
+        match (tls, self.tls_pin, &self.tls_ca) {
+            (false, None, None) => Ok(None),
+            (false, _, _) => {
+                Err("--tls-pin and --tls-ca need a URL that begins with rtsps://".to_owned())
+            }
+            (true, Some(pin), _) => Ok(Some(Trust::Pinned(pin))),
+            (true, None, None) => Ok(Some(Trust::FirstUse)),
+            (true, None, Some(file)) => {
+                let at = file.display();
+                let pem = (check::surroundings().read_file)(file)
+                    .map_err(|error| format!("--tls-ca: {at}: {error}"))?;
+                let authority = Authority::from_pem(&pem, self.tls_name.as_deref())
+                    .map_err(|error| format!("--tls-ca: {at} {error}"))?;
+                Ok(Some(Trust::Authority(authority)))
+            }
+        }
+    }
+
+    /// The lines of the entry: the CA if one vouched, the certificate otherwise.
+    fn tls_lines(&self, shown: Option<Fingerprint>) -> Vec<(&'static str, String)> {
+        match (&self.tls_ca, shown) {
+            (_, None) => Vec::new(),
+            (None, Some(print)) => vec![("tls", format!("sha256:{print}"))],
+            (Some(file), Some(_)) => {
+                let mut lines = vec![("tls", format!("ca:{}", file.display()))];
+                lines.extend(self.tls_name.clone().map(|name| ("tls_name", name)));
+                lines
+            }
+        }
     }
 
     fn profile(&self) -> &'static str {

@@ -11,12 +11,14 @@ use crate::camera::probe::{Probed, ProbedTrack};
 use crate::media::TrackKind;
 
 /// A `[[camera]]` of the configuration with one profile.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
     pub(super) camera: &'a str,
     pub(super) profile: &'a str,
     pub(super) address: SocketAddr,
     pub(super) path: &'a str,
+    /// Keys and values on TLS; none: plain RTSP.
+    pub(super) tls: Vec<(&'static str, String)>,
     /// User, and the reference to the password.
     pub(super) account: Option<(&'a str, &'a str)>,
 }
@@ -35,6 +37,14 @@ impl Report<'_> {
         let seconds = probed.watched.as_secs_f64();
         let login = words::login(probed.login);
         line(&mut text, &format!("{} watched for {seconds:.1} s, login: {login}", self.url()));
+        if let Some(peer) = probed.peer {
+            let (version, ends) = (peer.version.number(), peer.not_after_text());
+            line(
+                &mut text,
+                &format!("TLS {version}, certificate until {ends}, SHA-256 fingerprint"),
+            );
+            line(&mut text, &format!("  {}", peer.fingerprint));
+        }
         for track in &probed.tracks {
             track_text(&mut text, track);
         }
@@ -57,6 +67,11 @@ impl Report<'_> {
             "url": self.url(),
             "seconds": probed.watched.as_secs_f64(),
             "login": words::login(probed.login),
+            "tls": probed.peer.map(|peer| json!({
+                "version": peer.version.number(),
+                "fingerprint": peer.fingerprint.to_string(),
+                "not_after": peer.not_after,
+            })),
             "tracks": probed.tracks.iter().map(track_json).collect::<Vec<_>>(),
             "airlock": {
                 "bytes": probed.counts.bytes,
@@ -75,7 +90,8 @@ impl Report<'_> {
     }
 
     fn url(&self) -> String {
-        format!("rtsp://{}{}", self.entry.address, self.entry.path)
+        let scheme = if self.probed.peer.is_some() { "rtsps" } else { "rtsp" };
+        format!("{scheme}://{}{}", self.entry.address, self.entry.path)
     }
 }
 
@@ -87,6 +103,9 @@ impl Entry<'_> {
         };
         pair("name", self.camera);
         pair("address", &self.address.to_string());
+        for (key, value) in &self.tls {
+            pair(key, value);
+        }
         if let Some((user, password)) = self.account {
             pair("user", user);
             pair("password", password);

@@ -7,19 +7,25 @@ use super::vendors::{self, Device, Stream, Vendor};
 use crate::limits;
 use crate::segment;
 
+/// Port of `rtsps`, as registered.
+const PORT_TLS: u16 = 322;
+
 /// Address and path of a camera's stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) address: SocketAddr,
     pub(super) path: String,
+    /// RTSP over TLS.
+    pub(super) tls: bool,
 }
 
 impl Target {
-    /// From `rtsp://IP[:PORT]/path`.
+    /// From `rtsp://IP[:PORT]/path` or `rtsps://...`.
     pub(super) fn from_url(url: &str) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        if !scheme.eq_ignore_ascii_case("rtsp") {
-            return Err("the URL must begin with rtsp://".to_owned());
+        let tls = scheme.eq_ignore_ascii_case("rtsps");
+        if !tls && !scheme.eq_ignore_ascii_case("rtsp") {
+            return Err("the URL must begin with rtsp:// or rtsps://".to_owned());
         }
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         // A password with a `/` in it would stand in what looks like the path.
@@ -29,7 +35,8 @@ impl Target {
                 .to_owned());
         }
         let path = if path.is_empty() { "/" } else { path };
-        Self::new(address(authority, vendors::PORT)?, path.to_owned())
+        let port = if tls { PORT_TLS } else { vendors::PORT };
+        Self::new(address(authority, port)?, path.to_owned(), tls)
     }
 
     /// From a vendor's documented paths; `host` is `IP[:PORT]`.
@@ -41,10 +48,10 @@ impl Target {
         stream: Stream,
     ) -> Result<Self, String> {
         let place = vendors::place(vendor, device, channel, stream)?;
-        Self::new(address(host, place.port)?, place.path)
+        Self::new(address(host, place.port)?, place.path, false)
     }
 
-    fn new(address: SocketAddr, path: String) -> Result<Self, String> {
+    fn new(address: SocketAddr, path: String, tls: bool) -> Result<Self, String> {
         let longest = limits::RTSP_URI_BYTES / 2;
         let fits = path.starts_with('/')
             && path.len() <= longest
@@ -55,7 +62,7 @@ impl Target {
             ));
         }
         let address = segment::check(address).map_err(|why| format!("{address} {why}"))?;
-        Ok(Self { address, path })
+        Ok(Self { address, path, tls })
     }
 }
 
@@ -80,10 +87,13 @@ mod tests {
             ("rtsp://192.0.2.1/a", "192.0.2.1:554", "/a"),
             ("RTSP://192.0.2.1:8554/a?b=c@d", "192.0.2.1:8554", "/a?b=c@d"),
             ("rtsp://192.0.2.1", "192.0.2.1:554", "/"),
+            ("rtsps://192.0.2.1/a", "192.0.2.1:322", "/a"),
+            ("RTSPS://[2001:db8::1]:7441/a", "[2001:db8::1]:7441", "/a"),
             ("rtsp://[2001:db8::1]/x", "[2001:db8::1]:554", "/x"),
             ("rtsp://[2001:db8::1]:5554/x", "[2001:db8::1]:5554", "/x"),
         ] {
             let target = Target::from_url(url).unwrap();
+            assert_eq!(target.tls, url.to_ascii_lowercase().starts_with("rtsps:"), "{url}");
             assert_eq!((target.address, &*target.path), (address.parse().unwrap(), path), "{url}");
         }
         let nvr =

@@ -43,6 +43,7 @@ fn probed(login: LoginUsed) -> Probed {
     let h264 = feed.tracks()[0].codec.clone();
     Probed {
         login,
+        peer: None,
         watched: Duration::from_secs(6),
         tracks: vec![
             track(h264, 90_000, &[DropReason::Sei, DropReason::Sei]),
@@ -62,6 +63,7 @@ const ENTRY: Entry<'static> = Entry {
         554,
     ),
     path: "/a?b=\"\\'c",
+    tls: Vec::new(),
     account: Some(("gate\"way", "file:/run/pw")),
 };
 

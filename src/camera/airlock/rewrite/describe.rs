@@ -265,8 +265,9 @@ fn set(text: &str) -> Option<String> {
 fn base(request: &Url, response: &Response) -> Url {
     base_header(response)
         .and_then(|text| {
-            let absolute = Url::parse(text).ok().filter(|url| url.scheme() == "rtsp");
-            absolute.or_else(|| Url::parse(&format!("rtsp://{text}")).ok())
+            let absolute =
+                Url::parse(text).ok().filter(|url| matches!(url.scheme(), "rtsp" | "rtsps"));
+            absolute.or_else(|| Url::parse(&format!("{}://{text}", request.scheme())).ok())
         })
         .unwrap_or_else(|| request.clone())
 }
@@ -278,7 +279,10 @@ fn base_header(response: &Response) -> Option<&str> {
 }
 
 fn is_absolute(url: &str) -> bool {
-    url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("rtsp://"))
+    let begins = |scheme: &str| {
+        url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins("rtsp://") || begins("rtsps://")
 }
 
 /// Joins as cameras expect: by string, with query strings staying in the middle. The result is opaque

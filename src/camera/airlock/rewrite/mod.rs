@@ -150,7 +150,7 @@ impl Rewriter {
         now: Instant,
     ) -> Result<Self, EndReason> {
         let Request { url, login, basic, user_agent, kinds } = request.clone();
-        let plain = url.scheme() == "rtsp"
+        let plain = matches!(url.scheme(), "rtsp" | "rtsps")
             && url.username().is_empty()
             && url.password().is_none()
             && printable(url.as_str());

@@ -3,13 +3,17 @@
 mod dialects;
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use retina::codec::CodecItem;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf,
+};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -378,6 +382,42 @@ async fn a_camera_that_says_nothing_or_takes_nothing_is_left() {
     assert_eq!(failure.reason, EndReason::CameraNotReading);
 }
 
+/// A TLS connection on which a record does not verify.
+struct Forged;
+
+impl AsyncRead for Forged {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
+    }
+}
+
+impl AsyncWrite for Forged {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn broken_tls_is_no_lost_connection() {
+    let never = std::future::pending::<io::Result<Forged>>;
+    let failure = open(Forged, never, &request(), LoginMemory::Nothing).await.unwrap_err();
+    assert_eq!(failure.reason, EndReason::BrokenTls);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_goodbye_is_waited_for_only_so_long() {
     let ms = Duration::from_millis(1);
@@ -416,7 +456,7 @@ async fn a_second_connection_is_waited_for_only_so_long() {
     let never = std::future::pending::<io::Result<DuplexStream>>;
     let failure = open(near, never, &request(), LoginMemory::Nothing).await.unwrap_err();
     assert_eq!(failure.reason, EndReason::RedialFailed);
-    assert_eq!(began.elapsed().as_secs(), limits::CAMERA_CONNECT.as_secs());
+    assert_eq!(began.elapsed(), limits::CAMERA_CONNECT + limits::CAMERA_HANDSHAKE);
 }
 
 #[tokio::test]

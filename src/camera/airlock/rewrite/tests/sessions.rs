@@ -85,6 +85,8 @@ fn urls_on_the_wire_are_joined_as_cameras_expect() {
         ("rtsp://a/b/", "rtsp://203.0.113.5/x/t", "rtsp://203.0.113.5/x/t"),
         ("rtsp://a/b/", "http://203.0.113.5/x", "rtsp://a/b/http://203.0.113.5/x"),
         ("rtsp://a/b/", "*", "rtsp://a/b/"),
+        ("rtsps://a/b/", "trackID=1", "rtsps://a/b/trackID=1"),
+        ("rtsps://a/b/", "rtsps://203.0.113.5/x/t", "rtsps://203.0.113.5/x/t"),
     ] {
         assert_eq!(url(base, control), wanted);
     }
@@ -352,6 +354,7 @@ fn urls_with_accounts_and_odd_agents_are_refused() {
         .err()
     };
     assert_eq!(new("rtsp://a/b", "Camlock 1"), None);
+    assert_eq!(new("rtsps://a/b", "Camlock 1"), None);
     for (url, agent) in [
         ("rtsp://user:pass@a/b", "x"),
         ("rtsp://user@a/b", "x"),

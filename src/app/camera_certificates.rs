@@ -1,0 +1,112 @@
+//! The certificates of cameras trusted on first use, kept in the state directory: `camera-certificates`, a
+//! name and a fingerprint on each line.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use crate::camera::{CertificateBook, Certificates};
+use crate::limits;
+
+/// Most bytes of the file: every certificate with the longest name.
+const FILE_BYTES: u64 = (limits::CAMERA_CERTIFICATES_KNOWN as u64) * (64 + 1 + 95 + 1);
+
+/// The book with what the file says. A file that cannot be read is said, and makes a book that trusts nobody.
+pub(super) fn open(folder: &Path) -> CertificateBook {
+    let file = folder.join("camera-certificates");
+    let known = match read(&file) {
+        Ok(known) => Some(known),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Certificates::new()),
+        Err(error) => {
+            tracing::error!(
+                file = %file.display(), %error,
+                "cannot read which certificates cameras showed before; cameras with tls = \"first-use\" are not pulled"
+            );
+            None
+        }
+    };
+    CertificateBook::new(known, move |all| write(&file, all))
+}
+
+/// Whole or not at all, and on the disk when it returns.
+fn write(file: &Path, all: &Certificates) -> io::Result<()> {
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let beside = file.with_extension("new");
+    let text: String = all.iter().map(|(name, print)| format!("{name} {print}\n")).collect();
+    let mut options = OpenOptions::new();
+    let mut new = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    new.write_all(text.as_bytes())?;
+    new.sync_all()?;
+    std::fs::rename(&beside, file)?;
+    File::open(folder)?.sync_all()
+}
+
+fn read(file: &Path) -> io::Result<Certificates> {
+    let mut text = String::new();
+    File::open(file)?.take(FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut known = Certificates::new();
+    for (number, line) in text.lines().enumerate() {
+        let entry =
+            line.split_once(' ').and_then(|(name, print)| Some((name, print.parse().ok()?)));
+        let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("line {}", number + 1));
+        let (name, print) = entry.ok_or_else(broken)?;
+        known.insert(name.to_owned(), print);
+    }
+    Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::Fingerprint;
+
+    /// A folder that is gone with the test.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("camlock-{name}-{}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = Folder::new("certificates");
+        let file = folder.0.join("state/camera-certificates");
+        let mut all = Certificates::new();
+        for name in ["door", "yard"] {
+            all.insert(name.to_owned(), Fingerprint::of(name.as_bytes()));
+            write(&file, &all).unwrap();
+            assert_eq!(read(&file).unwrap(), all);
+        }
+        assert!(!file.with_extension("new").exists());
+    }
+
+    #[test]
+    fn a_broken_or_endless_file_is_not_taken_for_an_empty_one() {
+        let folder = Folder::new("broken-certificates");
+        let file = folder.0.join("camera-certificates");
+        let good = [("door".to_owned(), Fingerprint::of(b"door"))].into();
+        write(&file, &good).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let long = "x".repeat(usize::try_from(FILE_BYTES).unwrap());
+        for broken in [text.get(..40).unwrap().to_owned(), format!("{text}yard\n"), text + &long] {
+            std::fs::write(&file, broken).unwrap();
+            assert!(read(&file).is_err());
+        }
+        std::fs::write(&file, [0xff]).unwrap();
+        assert!(read(&file).is_err());
+    }
+}

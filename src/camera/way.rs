@@ -1,0 +1,163 @@
+//! The way to one camera: the socket to its address, and TLS on it if it has an identity to prove.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::certificate_book::{BookFailure, CertificateBook, Noted};
+use super::pull::Ending;
+use crate::segment::{CameraAddr, Segment};
+use crate::tls::client::{self, Expected, Failure, Peer, Trust};
+
+/// Where a camera is, and how it is known.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) segment: Arc<Segment>,
+    pub(super) address: CameraAddr,
+    /// `None`: plain RTSP, and whoever answers is taken for the camera.
+    pub(super) identity: Option<Identity>,
+}
+
+/// How a camera proves that it is the right one.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) camera: String,
+    pub(super) trust: Trust,
+    pub(super) book: CertificateBook,
+}
+
+/// A connection to a camera that is the right one.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) line: Line,
+    /// Who it is, if it had to say so.
+    pub(super) peer: Option<Peer>,
+    /// Its certificate was never seen before, and is written down now.
+    pub(super) first_use: bool,
+}
+
+/// A camera's byte stream.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// RTSP.
+    Plain(TcpStream),
+    /// RTSP within TLS.
+    Tls(client::Stream<TcpStream>),
+}
+
+impl Way {
+    /// Connects, and makes sure who answers, before a byte of RTSP is sent. At most
+    /// [`crate::limits::CAMERA_CONNECT`] and [`crate::limits::CAMERA_HANDSHAKE`].
+    pub(super) async fn connect(&self) -> Result<Arrived, Ending> {
+        let unreachable = |error: io::Error| Ending::Unreachable(error.kind());
+        let Some(identity) = &self.identity else {
+            let line = Line::Plain(self.segment.dial(self.address).await.map_err(unreachable)?);
+            return Ok(Arrived { line, peer: None, first_use: false });
+        };
+        let expected = identity.expected()?;
+        let socket = self.segment.dial(self.address).await.map_err(unreachable)?;
+        let connected = client::connect(socket, self.address.get().ip(), &expected).await;
+        let (stream, peer) = connected.map_err(|failure| identity.ending(failure))?;
+        let first_use = identity.admit(&peer).await?;
+        Ok(Arrived { line: Line::Tls(stream), peer: Some(peer), first_use })
+    }
+
+    /// The same, for the one re-dial that the airlock may ask for.
+    pub(super) async fn again(self) -> io::Result<Line> {
+        let arrived = self.connect().await;
+        arrived.map(|arrived| arrived.line).map_err(|ending| io::Error::other(ending.label()))
+    }
+}
+
+impl Identity {
+    fn expected(&self) -> Result<Expected, Ending> {
+        Ok(match &self.trust {
+            Trust::Pinned(pin) => Expected::This(*pin),
+            Trust::Authority(authority) => Expected::Authority(authority.clone()),
+            Trust::FirstUse => match self.book.known(&self.camera).map_err(Ending::from)? {
+                Some(known) => Expected::This(known),
+                None => Expected::Any,
+            },
+        })
+    }
+
+    /// Whether the camera is taken, and for the first time.
+    async fn admit(&self, peer: &Peer) -> Result<bool, Ending> {
+        let got = peer.fingerprint;
+        match &self.trust {
+            Trust::Authority(_) => Ok(false),
+            Trust::Pinned(_) => {
+                // The pin holds without the book; an old entry only makes a later first use strict.
+                let _told_in_the_log = self.book.confirmed(&self.camera, got).await;
+                Ok(false)
+            }
+            Trust::FirstUse => match self.book.first_use(&self.camera, got).await? {
+                Noted::Known => Ok(false),
+                Noted::First => Ok(true),
+                // Another profile was first, a moment ago.
+                Noted::Other(expected) => Err(Ending::CertificateChanged { expected, got }),
+            },
+        }
+    }
+
+    fn ending(&self, failure: Failure) -> Ending {
+        match (&self.trust, failure) {
+            (Trust::FirstUse, Failure::OtherCertificate { expected, got }) => {
+                Ending::CertificateChanged { expected, got }
+            }
+            (Trust::FirstUse | Trust::Pinned(_) | Trust::Authority(_), failure) => {
+                Ending::Tls(failure)
+            }
+        }
+    }
+}
+
+impl From<BookFailure> for Ending {
+    fn from(failure: BookFailure) -> Self {
+        Self::CertificateBook(failure)
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
