@@ -140,7 +140,8 @@ pub(super) fn clean(picture: Bytes) -> Result<(JpegHead, Bytes, Stripped), Fault
     let written = head.write();
     let length = written.len() + scan.coded.len() + 2;
     let stripped = Stripped { segments, trailing: scan.trailing };
-    if picture.len() == length && picture.starts_with(&written) {
+    // Two fill bytes in place of the end marker are as long as it is.
+    if picture.len() == length && !scan.trailing && picture.starts_with(&written) {
         return Ok((head, picture, stripped));
     }
     let mut anew = BytesMut::with_capacity(length);
