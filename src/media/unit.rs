@@ -21,13 +21,12 @@ pub struct AccessUnit {
     pub received: Instant,
     /// The gateway's UTC for `ticks`: one smooth mapping for all tracks of a pull, never the camera's clock.
     pub wallclock: SystemTime,
-    /// Whether a decoder may start here: an IDR or CRA picture, an H.264 intra picture at a recovery
-    /// point; every audio frame.
-    /// So is every JPEG picture.
+    /// Whether a decoder may start here: an IDR or CRA picture, an H.264 intra picture at a recovery point,
+    /// any JPEG picture, any audio frame.
     pub random_access: bool,
-    /// Video: NAL units, each behind a 4-byte big-endian length, no parameter sets; before an H.264
-    /// picture at a recovery point our own SEI message that says so. Audio: the raw frame.
-    /// JPEG: the picture, from its start marker to its end marker.
+    /// H.264 and H.265: NAL units, each behind a 4-byte big-endian length, no parameter sets; before an H.264
+    /// picture at a recovery point our own SEI message that says so. JPEG: the picture, from its start marker
+    /// to its end marker. Audio: the raw frame.
     pub data: Bytes,
 }
 
