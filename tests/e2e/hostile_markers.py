@@ -5,13 +5,15 @@ the mode names the reason by which the drop is counted, so that a text that was 
 """
 import base64
 import dataclasses
+import time
 
 from hostile_talk import CLIPS, Stream, Stream265, TCP, app, bye, description, framed, pictures_of, rtcp, sdes, sender_report
 
 
 @dataclasses.dataclass
 class Marks:
-    """`drops`: reasons by which drops, or ends, are counted; `clip`: h264, h265 (all pictures) or h265-keys (see `keys`)."""
+    """`drops`: reasons by which drops, or ends, are counted; `clip`: h264, h265 (all pictures), h265-keys (see `keys`)
+    or jpeg (see `scans`)."""
 
     run: object
     drops: tuple
@@ -227,6 +229,47 @@ def marker_in_h265_slice_extension(t):
     t.show(PLAYS, Stream265(), clip=sound, dress=lambda nals, n: (
         [*nals[:3], with_extension(key_pictures[n % len(sound)][3], m)] if n % 2 else nals
     ))
+
+
+# ---- JPEG --------------------------------------------------------------------------------------
+
+
+def scans():
+    """Coded data of pictures, as far as the gateway looks into it: bytes without a marker."""
+    return [bytes((number * 7 + at) % 255 for at in range(3000)) for number in range(200)]
+
+
+def jpeg_unit(stream, coded, ts, spare=0):
+    """RFC 2435: type 1, 640 x 360, both tables in the first packet; `spare` is the byte that their header does not use."""
+    parts = [coded[at : at + 1200] for at in range(0, len(coded), 1200)]
+    heads = [(n * 1200).to_bytes(4, "big") + bytes([1, 255, 80, 45]) for n in range(len(parts))]
+    heads[0] += bytes([spare, 0, 0, 128]) + bytes(range(16, 80)) * 2
+    return b"".join(
+        stream.packet(ts, head + part, n + 1 == len(parts)) for n, (head, part) in enumerate(zip(heads, parts))
+    )
+
+
+@marks("jpeg_trailing", "bad_jpeg", clip="jpeg")
+def marker_in_jpeg(t):
+    """Behind the end marker; as a comment and as application data before it and at the begin, which is all where RTP
+    leaves room for such segments; and a byte at a time where the tables' header has one to spare."""
+    m, stream = t.marker.encode(), Stream(kind=26)
+    segment = lambda kind: b"\xff" + bytes([kind]) + (2 + len(m)).to_bytes(2, "big") + m
+    dresses = [
+        lambda coded: coded + b"\xff\xd9" + m,
+        lambda coded: coded + segment(0xFE) + b"\xff\xd9",
+        lambda coded: segment(0xE1) + coded + b"\xff\xd9",
+        lambda coded: coded + b"\xff\xd9" + segment(0xFE),
+    ]
+    sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:track1\r\n"
+    t.play(DESCRIBE={"body": sdp.encode()})
+    clip, begin = scans(), time.monotonic()
+    for n in range(PLAYS * 25):
+        coded = clip[n % len(clip)]
+        coded = dresses[n // 2 % 4](coded) if n % 2 else coded
+        t.send(jpeg_unit(stream, coded, 1000 + n * 3600, m[n % len(m)]))
+        t.serve()
+        t.pause(begin + (n + 1) / 25 - time.monotonic())
 
 
 # ---- Sound -------------------------------------------------------------------------------------

@@ -63,6 +63,16 @@ class H265:
         return bytes([data[0] & 0x81 | (data[2] & 63) << 1, data[1]])
 
 
+class Jpeg:
+    """RFC 2435, as the gateway sends it: type 0 or 1, both tables in the first packet."""
+
+    @staticmethod
+    def coded(data):
+        """The offset, and the coded bytes, of a packet."""
+        offset = int.from_bytes(data[1:4], "big")
+        return offset, data[8 + (0 if offset else 4 + 128) :]
+
+
 class Reader(threading.Thread):
     """Plays a stream from its first picture on. `known`: see :func:`numbered`."""
 
@@ -127,7 +137,10 @@ class Reader(threading.Thread):
             self.raw.append(packet)
         payload = packet[12 + 4 * (packet[0] & 15) :]
         if channel == 0:
-            self.payload(payload)
+            if self.codec is Jpeg:
+                self.picture(payload, packet[1] & 0x80)
+            else:
+                self.payload(payload)
         elif channel == 2:
             # RFC 3640: one frame behind the length of the headers and its header.
             self.frames.append(payload[4:])
@@ -152,13 +165,25 @@ class Reader(threading.Thread):
             self.nals.append(data)
             self.whole(data)
 
+    def picture(self, data, last):
+        """Coded data of a JPEG picture; the end marker is not counted to it."""
+        offset, coded = Jpeg.coded(data)
+        if offset == 0:
+            self.nals.append(b"")
+        self.nals[-1] += coded
+        if last:
+            self.came(self.nals[-1].removesuffix(b"\xff\xd9"))
+
     def whole(self, nal):
         if self.codec.is_slice(nal):
-            number = self.known.get(digest(nal))
-            if number is None:
-                self.foreign += 1
-            else:
-                self.arrived.append((number, time.monotonic()))
+            self.came(nal)
+
+    def came(self, coded):
+        number = self.known.get(digest(coded))
+        if number is None:
+            self.foreign += 1
+        else:
+            self.arrived.append((number, time.monotonic()))
 
     def stop(self):
         self.leave.set()

@@ -19,7 +19,7 @@ import pytest
 import hostile_camera
 import hostile_markers
 import peers
-from hostile_reader import H265, Reader, latencies, numbered, percentile
+from hostile_reader import H265, Jpeg, Reader, latencies, numbered, percentile
 
 USER, CAMERA_PASSWORD = "admin", "planted-Hostile-5ecret"
 RISE_KIB = 24 * 1024
@@ -266,7 +266,7 @@ Written by `CAMLOCK_WRITE_TABLES=1 pytest tests/e2e/test_hostile.py`; the modes 
 - Lines: of the log for that camera in a minute with all modes at once; the bound is {LINES_A_MINUTE}.
 - p99: the time that 99 of 100 pictures of a sound camera before the same gateway took at most, from its first byte sent
   to its reader's last byte received, while the hostile one is there; nearest rank of {PICTURES} pictures or more; the bound is
-  {LATE_MS} ms. The reader misses none.
+  {LATE_MS} ms. What was late beside eight other gateways is measured once more by itself. The reader misses none.
 
 All modes at once beside the sound camera for {MINUTE} s: its reader got {len(together.reader.numbers)} pictures and missed none; p99
 {together.p99_ms:.1f} ms, beside {len(seen)} cameras that the machine has to play as well. No panic, no connection and no
@@ -362,6 +362,7 @@ def marker_runs(work):
         "h264": {},
         "h265": {"codec": H265, "known": numbered(nals[-1] for nals in hostile_camera.pictures_of("yard.h265"))},
         "h265-keys": {"codec": H265, "known": numbered(nals[-1] for nals in hostile_markers.keys())},
+        "jpeg": {"codec": Jpeg, "known": numbered(hostile_markers.scans())},
     }
     marker = secrets.token_hex(8)
     ports = {mode: peers.free_port() for mode in hostile_markers.MARKERS}
