@@ -279,12 +279,51 @@ def interleaved():
     wait = packet(0, b"", kind=3, time=3)
     return {
         "h264": b"\1" + b"".join(h264),
-        "h265": b"\x11" + b"".join(h265),
+        "h265": b"\x15" + b"".join(h265),
         "sound": b"\x21" + b"".join(sound) + report + wait,
         "all": b"\x07" + b"".join([*h264, wait, *h265, report, wait, *sound]),
         "raw": b"\0" + MEDIA_FRAMES,
         "raw-cut": b"\x0a" + MEDIA_FRAMES * 2,
+        "jpeg": b"\x0b" + b"".join([
+            packet(0, b"\0\0\0\0\1\xff\x08\6\0\0\0\x80" + b"\x09" * 128 + b"coded", 0),
+            packet(0, b"\0\0\0\5\1\xff\x08\6more"), packet(0, b"\0\0\0\0\x41\x32\x08\6\0\4\xff\xffx", time=9),
+            packet(0, b"\0\0\0\7\1\xff\x08\6hole", time=9), packet(2, b"\0\1" * 9), packet(4, b"adpcm"), wait]),
         "waits": b"\1" + h264[4] + wait * 30 + h264[5],
+    }
+
+
+def jpeg():
+    pictures = {path.stem: path.read_bytes() for path in sorted(MEDIA.glob("jpeg_*.jpg"))}
+    inputs = {name: b"\x08\x06" + piece(picture) for name, picture in pictures.items()}
+    comment = pictures["jpeg_420"].replace(b"\xff\xdb", b"\xff\xfe\0\6MARK\xff\xdb", 1) + b"trailing"
+    return inputs | {"comment": b"\x08\x06" + piece(comment), "other-size": b"\x10\x06" + piece(comment)}
+
+
+def tunnel():
+    cookie = "x-sessioncookie: 0123456789abcdef\r\n"
+    text = base64.b64encode(message("OPTIONS * RTSP/1.0", "CSeq: 1").encode()).decode()
+    socket = (
+        "\x03GET /rtspoverwebsocket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: rtsp.onvif.org\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n").encode()
+
+    def frame_of(first, payload):
+        """A client's: with a mask, here of nothing."""
+        length = bytes([0x80 | len(payload)]) if len(payload) < 126 else struct.pack(">BH", 0xFE, len(payload))
+        return bytes([first]) + length + b"\0\0\0\0" + payload
+
+    post = f"POST /door/main HTTP/1.0\r\n{cookie}Content-Length: 32767\r\n\r\n"
+    return {
+        "get": f"\x05GET /door/main HTTP/1.1\r\n{cookie}Accept: application/x-rtsp-tunnelled\r\n\r\n",
+        "post": "\x07" + post + text + "\r\n" + text,
+        "lines": "\x03" + post + "T1BU\r\nSU9O Uw==QQ==QUI=QUJD",
+        "bits": "\x01" + post + "QR==",
+        "chunked": f"\x40POST / HTTP/1.1\r\n{cookie}Transfer-Encoding: chunked\r\n\r\n",
+        "page": f"\x02GET / HTTP/1.1\r\n{cookie}Origin: https://page.example\r\n\r\n",
+        "rtsp": "\x01GET_PARAMETER * RTSP/1.0\r\n\r\n",
+        "websocket": socket + frame_of(0x82, b"OPTIONS * RTSP/1.0\r\n") + frame_of(0x89, b"ping") + frame_of(0x88, b""),
+        "fragments": socket + frame_of(2, b"OPT") + frame_of(0x8A, b"") + frame_of(0, b"IO") + frame_of(0x80, b"NS"),
+        "middle": socket + frame_of(0x82, b"x" * 200) + frame_of(0x82, b"") + frame_of(0x81, b"text"),
     }
 
 
@@ -294,7 +333,9 @@ write("airlock_response", airlock_response())
 write("config", config())
 write("digest", digest())
 write("interleaved", interleaved())
+write("jpeg", jpeg())
 write("nal_policy", nal_policy())
 write("rtsp_message", rtsp_message())
 write("rtsp_server_session", server())
 write("sdp", sdp())
+write("tunnel", tunnel())

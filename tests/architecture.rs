@@ -74,6 +74,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "hub",
             "camera",
             "rtsp_server",
+            "tunnel",
             "config",
         ],
     ),

@@ -10,8 +10,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use super::{Input, now};
 use crate::limits;
 use crate::media::{
-    AacParameters, AccessUnit, Codec, DropReason, H264Parameters, H265Parameters, Policy,
-    Published, SharedForm, Track, TrackId,
+    AacParameters, AccessUnit, Codec, DropReason, H264Parameters, H265Parameters, JpegHead,
+    JpegParameters, Policy, Published, SharedForm, Track, TrackId,
 };
 use crate::rtp;
 
@@ -214,7 +214,44 @@ fn packets(track: Arc<Track>, random_access: bool, data: Bytes) {
     }
     assert!(rest.is_empty());
     assert_eq!(octets, usize::try_from(plan.octets).unwrap());
-    assert!(form.len() >= bytes / 2, "the unit is in it");
+    // Of a JPEG picture the packets carry tables in place of the head.
+    assert!(form.len() + 1024 >= bytes, "the unit is in it");
+}
+
+/// Width and height in eighths, then pictures: what passes is in one form, with nothing beside the picture.
+pub fn jpeg(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (width, height) = (u16::from(input.byte()) * 8, u16::from(input.byte()) * 8);
+    let Ok(size) = JpegParameters::new(width, height) else { return };
+    let mut policy = Policy::new(track(Codec::Jpeg(size)));
+    while let Some(picture) = input.piece() {
+        let picture = Bytes::copy_from_slice(picture);
+        let Ok(clean) = policy.clean(picture.clone()) else { continue };
+        assert!(clean.random_access);
+        // The Huffman tables may have been left out; they are always written.
+        assert!(clean.data.len() <= picture.len() + 1024);
+        let (head, coded) = JpegHead::split(&clean.data).expect("what passed can be split");
+        assert_eq!(head.size, size);
+        assert_segments(&clean.data[..clean.data.len() - coded.len()]);
+        let scan = coded.strip_suffix(&[0xff, 0xd9]).expect("ends with the end of the image");
+        let follows = |w: &[u8]| w[0] != 0xff || matches!(w[1], 0 | 0xd0..=0xd7);
+        assert!(scan.windows(2).all(follows) && scan.last() != Some(&0xff));
+        let counts = policy.counts().clone();
+        let again = policy.clean(clean.data.clone()).expect("what passed once passes");
+        assert_eq!(again.data.as_ptr(), clean.data.as_ptr(), "nothing is left to take out");
+        assert_eq!(*policy.counts(), counts, "nothing is left to drop");
+        packets(clean.track, true, clean.data);
+    }
+}
+
+/// Start of image, and only segments that a decoder needs.
+fn assert_segments(head: &[u8]) {
+    let mut rest = head.strip_prefix(&[0xff, 0xd8]).expect("begins with the start of the image");
+    while let Some((&[0xff, marker, high, low], behind)) = rest.split_first_chunk() {
+        assert!(matches!(marker, 0xdb | 0xdd | 0xc0 | 0xc4 | 0xda), "{marker:02x}");
+        rest = &behind[usize::from(u16::from_be_bytes([high, low])) - 2..];
+    }
+    assert!(rest.is_empty());
 }
 
 /// An AudioSpecificConfig behind its length in one byte, then AAC frames.

@@ -19,25 +19,29 @@ mod server;
 pub use crate::camera::airlock::fuzz::{airlock_request, airlock_response, interleaved};
 pub use config::config;
 pub use digest::digest;
-pub use media::{aac, nal_policy};
+pub use media::{aac, jpeg, nal_policy};
 pub use rtsp::{rtsp_message, sdp};
 pub use server::rtsp_server_session;
+
+pub use crate::tunnel::fuzz::tunnel;
 
 /// A check of one input.
 pub type Check = fn(&[u8]);
 
 /// Every check by its name: that of its file in `fuzz/fuzz_targets` and of its corpus.
-pub const TARGETS: [(&str, Check); 10] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("aac", aac),
     ("airlock_request", airlock_request),
     ("airlock_response", airlock_response),
     ("config", config),
     ("digest", digest),
     ("interleaved", interleaved),
+    ("jpeg", jpeg),
     ("nal_policy", nal_policy),
     ("rtsp_message", rtsp_message),
     ("rtsp_server_session", rtsp_server_session),
     ("sdp", sdp),
+    ("tunnel", tunnel),
 ];
 
 /// Takes an input apart: small decisions from its front, then pieces.

@@ -10,6 +10,8 @@
 mod armour;
 mod decoded;
 mod enter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod head;
 mod https;
 mod pending;

@@ -32,6 +32,11 @@ const SDP: &str = "v=0\r\na=control:*\r\n\
     m=audio 0 RTP/AVP 98\r\na=rtpmap:98 mpeg4-generic/16000/1\r\na=control:c\r\n\
     a=fmtp:98 mode=AAC-hbr;config=1408;sizelength=13;indexlength=3;indexdeltalength=3\r\n\
     m=audio 0 RTP/AVP 8\r\na=control:d\r\n";
+/// JPEG stands alone beside sound.
+const SDP_JPEG: &str = "v=0\r\na=control:*\r\n\
+    m=video 0 RTP/AVP 26\r\na=control:a\r\n\
+    m=audio 0 RTP/AVP 11\r\na=control:b\r\n\
+    m=audio 0 RTP/AVP 98\r\na=rtpmap:98 G726-32/8000\r\na=control:c\r\n";
 
 /// What a camera says to a depacketiser that behaves. The first byte picks the settings and how the bytes are
 /// cut; blank lines let time pass.
@@ -66,13 +71,14 @@ pub fn airlock_request(data: &[u8]) {
     assert_eq!(run(usize::MAX), run(usize::from(how >> 3) + 1), "however the bytes are cut");
 }
 
-/// Media of a camera that plays all kinds of tracks. The first byte says whether what follows is a byte stream,
-/// or pieces that each become a packet.
+/// Media of a camera that plays all kinds of tracks. The first byte says which, and whether what follows is a byte
+/// stream, or pieces that each become a packet.
 pub fn interleaved(data: &[u8]) {
     let Some((how, stream)) = data.split_first() else { return };
     let packets = if how & 1 == 0 { stream.to_vec() } else { packets(stream) };
     let run = |piece| {
         let mut bench = Bench::new(0);
+        bench.sdp = if how & 2 == 0 { SDP } else { SDP_JPEG };
         while bench.stage != Stage::Playing {
             bench.ask_next();
             bench.camera_answers().unwrap();
@@ -80,7 +86,7 @@ pub fn interleaved(data: &[u8]) {
         let ended = bench.camera_stream(&packets, piece);
         bench.finish(ended, false)
     };
-    assert_eq!(run(usize::MAX), run(usize::from(how >> 1) + 1), "however the bytes are cut");
+    assert_eq!(run(usize::MAX), run(usize::from(how >> 2) + 1), "however the bytes are cut");
 }
 
 /// Pieces of `length, channel and marker, step in sequence, step in time, payload` as interleaved frames.
@@ -130,6 +136,8 @@ enum Stage {
 struct Bench {
     rewriter: Rewriter,
     allows_basic: bool,
+    /// What the camera describes, if it is one that says yes.
+    sdp: &'static str,
     now: Instant,
     stage: Stage,
     tracks: usize,
@@ -173,6 +181,7 @@ impl Bench {
         Self {
             rewriter: Rewriter::new(&request, memory, DOOR.into(), "c".into(), now).unwrap(),
             allows_basic: how & 3 == 1,
+            sdp: SDP,
             now,
             stage: Stage::Describing,
             tracks: 0,
@@ -276,7 +285,7 @@ impl Bench {
             let mut answer = Response::new(200);
             answer.headers.push("CSeq", request.cseq().unwrap().to_string());
             match request.method {
-                Method::Describe => answer.body = SDP.into(),
+                Method::Describe => answer.body = self.sdp.into(),
                 Method::Setup => {
                     answer.headers.push("Session", "77");
                     answer.headers.push("Transport", request.headers.get("Transport").unwrap());

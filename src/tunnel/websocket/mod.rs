@@ -2,6 +2,8 @@
 //! payloads, joined, are what RTSP over TCP would carry.
 
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod handshake;
 mod socket;
 #[cfg(test)]
