@@ -125,17 +125,17 @@ fn one_over_the_units_a_second() {
 }
 
 #[test]
-fn one_over_the_packets_and_nals_that_become_nothing() {
+fn one_over_the_nals_that_become_nothing() {
     let start = tokio::time::Instant::now().into_std();
     let (mut track, mut counts) = (track(start), Counts::default());
-    for i in 0..=limits::UNACKNOWLEDGED_PACKETS {
+    for i in 0..=limits::UNACKNOWLEDGED_NALS {
         // Slow enough for the unit rate, and each with marker and timestamp of its own.
         let now = start + Duration::from_millis(u64::try_from(i).unwrap() * 3);
         let (sequence, ts) = (u16::try_from(i & 0xffff).unwrap(), u32::try_from(i).unwrap());
         let payload = b"\x06 SEI";
         let result =
             track.media(&packet(sequence, ts, 7, payload), now, &mut BytesMut::new(), &mut counts);
-        let over = i >= limits::UNACKNOWLEDGED_NALS.min(limits::UNACKNOWLEDGED_PACKETS);
+        let over = i >= limits::UNACKNOWLEDGED_NALS;
         assert_eq!(result.is_err(), over, "{i}");
         if over {
             assert_eq!(result, Err(EndReason::Unacknowledged));
@@ -143,6 +143,26 @@ fn one_over_the_packets_and_nals_that_become_nothing() {
         }
     }
     unreachable!()
+}
+
+/// Fragments of a picture count as packets and as no NAL units, whatever their timestamps say.
+#[test]
+fn one_over_the_packets_of_pictures_that_never_end() {
+    let now = tokio::time::Instant::now().into_std();
+    let (mut track, mut counts) = (track(now), Counts::default());
+    let mut send = |i: usize| {
+        let half = limits::UNACKNOWLEDGED_PACKETS / 2;
+        let begins = i.is_multiple_of(half);
+        let fragment = [0x7c, if begins { 0x85 } else { 0x05 }];
+        let (sequence, ts) = (u16::try_from(i).unwrap(), u32::try_from(i / half).unwrap());
+        let mut packet = packet(sequence, ts, 7, &fragment);
+        packet[1] &= 0x7f;
+        track.media(&packet, now, &mut BytesMut::new(), &mut counts)
+    };
+    for i in 0..limits::UNACKNOWLEDGED_PACKETS {
+        assert_eq!(send(i), Ok(Fate::Passed), "{i}");
+    }
+    assert_eq!(send(limits::UNACKNOWLEDGED_PACKETS), Err(EndReason::Unacknowledged));
 }
 
 #[test]
