@@ -54,6 +54,9 @@ stage_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --documen
 stage_deny() {
   cargo fetch --locked --quiet
   cargo deny --locked --offline check bans licenses sources
+  # The fuzz targets' own crates; their lock file is the gateway's and these.
+  (cd fuzz && cp ../Cargo.lock . && cargo fetch --quiet)
+  cargo deny --manifest-path fuzz/Cargo.toml --config deny.toml --offline check bans licenses sources
 }
 stage_build() { cargo build --locked --release --quiet; }
 # A smoke of half a minute for each target, corpora included; fuzz/run says how to go on longer.
