@@ -48,6 +48,8 @@ enum Plays {
     BadParameterSet,
     /// More pictures than anybody's buffers hold.
     Flood,
+    /// A picture on one of two tracks that never ends, and many on the other.
+    Pinned,
     /// Pictures and sound, and an answer to TEARDOWN only after this time.
     SlowGoodbye(Duration),
 }
@@ -149,6 +151,7 @@ impl Camera {
                             bytes = rtp(0, n, 1, b"\x18\0\x02\x67\xff\0\x02\x68\xff\0\x02\x65a");
                         }
                         Plays::BadParameterSet | Plays::SlowGoodbye(_) => {}
+                        Plays::Pinned => bytes = pinned(n),
                         Plays::Flood => {
                             bytes = rtp(0, n, u32::from(n) * 3600, &[0x41; 60_000]).repeat(2);
                             let second = bytes.len() / 2;
@@ -214,6 +217,19 @@ fn rtp(channel: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
     out.extend([0, 0, 0, 9]);
     out.extend(payload);
     out
+}
+
+/// A picture on each track; then one that never ends on the second, and more on the first than may become nothing.
+fn pinned(n: u16) -> Vec<u8> {
+    if n == 0 {
+        return [rtp(0, 0, 0, &picture(0)), rtp(2, 0, 0, &picture(0))].concat();
+    }
+    let mut bytes = rtp(2, 1, 3600, b"\x7c\x85never ended");
+    bytes[5] &= 0x7f;
+    for n in 1..80 {
+        bytes.extend(rtp(0, n, u32::from(n) * 3600, &[0x41; 60_000]));
+    }
+    bytes
 }
 
 /// Starts a camera; the other end of its connection.
@@ -446,6 +462,21 @@ async fn a_depacketiser_that_takes_nothing_ends_the_session() {
     assert!(began.elapsed() >= limits::DOOR_WRITE, "{:?}", began.elapsed());
     assert!(began.elapsed() < limits::CAMERA_FIRST_UNIT, "{:?}", began.elapsed());
     drop(items);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_depacketiser_is_waited_for_once_and_only_so_long() {
+    let second = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=2\r\n";
+    let (first, _sound) = SDP.split_at(SDP.find("m=audio").unwrap());
+    let sdp = with_length(&format!("{first}{second}"));
+    let camera = Camera { described: sdp, ..Camera::plain(Plays::Pinned) };
+    let Opened { mut items, mut running, .. } = open_plain(camera).await.0.unwrap();
+    let began = tokio::time::Instant::now();
+    while items.next().await.is_some() {}
+    assert_eq!(running.ended().await.reason, EndReason::Unacknowledged);
+    let took = began.elapsed();
+    assert!(took >= limits::UNACKNOWLEDGED_PAUSE, "{took:?}");
+    assert!(took < 2 * limits::UNACKNOWLEDGED_PAUSE, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
