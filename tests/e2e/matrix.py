@@ -11,7 +11,7 @@ every run: no times, no counts. What a client cannot do stands in the table's `n
 recorded by some test.
 
     pytest tests/e2e                                  fails if docs/clients.md says something else than the run (versions aside)
-    pytest tests/e2e/test_{clients,matrix}.py         compares the cells that were recorded
+    pytest tests/e2e/test_{clients,recorders,matrix}.py       compares the cells that were recorded
     CAMLOCK_WRITE_TABLES=1 pytest tests/e2e           writes the file if nothing failed and no cell is missing; the modules
                                                       that record and test_matrix.py are enough for that
 
@@ -46,10 +46,12 @@ class Table:
         return self.never.get((row, column)) or self.never.get((row, None))
 
 
-CLIENTS = ["ffmpeg 9", "ffmpeg 5.1", "PyAV", "OpenCV", "rtspsrc", "rtspsrc onvif-mode"]
+CLIENTS = ["ffmpeg 9", "ffmpeg 5.1", "PyAV", "OpenCV", "rtspsrc", "rtspsrc onvif-mode", "motion", "ZoneMinder"]
 SOUND = ["A-law", "µ-law", "G.726", "L16"]
 # Clients that take the pictures alone.
-SILENT = ["OpenCV"]
+SILENT = ["OpenCV", "motion"]
+# ffmpeg 5.1 and what stands on its libraries in Debian 12.
+ON_FFMPEG_5 = ["ffmpeg 5.1", "motion", "ZoneMinder"]
 NO_SOUND = "it takes no sound"
 NO_WEBSOCKET = "it knows no RTSP over WebSocket"
 WEBSOCKET_ONLY = "a WebSocket client of Python in front of PyAV"
@@ -63,11 +65,12 @@ TABLES = {
         "client", "transport", [*CLIENTS, "websockets"],
         ["RTSPS", "RTSP over HTTPS", "RTSP over WebSocket", "plain RTSP on loopback"],
         {(client, "RTSP over WebSocket"): NO_WEBSOCKET for client in CLIENTS}
-        | {("websockets", way): WEBSOCKET_ONLY for way in ("RTSPS", "RTSP over HTTPS", "plain RTSP on loopback")},
+        | {("websockets", way): WEBSOCKET_ONLY for way in ("RTSPS", "RTSP over HTTPS", "plain RTSP on loopback")}
+        | {("ZoneMinder", "RTSP over HTTPS"): "it knows the tunnel without TLS alone"},
     ),
     "logins": Table(
         "client", "login", CLIENTS, ["password", "generated secret", "client certificate", "Digest only"],
-        {("ffmpeg 5.1", "client certificate"): NO_TLS_OPTIONS},
+        {(client, "client certificate"): NO_TLS_OPTIONS for client in ON_FFMPEG_5},
     ),
     "shapes": Table("shape", "client", [shape.name for shape in shapes.SHAPES], ["ffmpeg 9", "rtspsrc"]),
 }

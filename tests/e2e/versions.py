@@ -1,5 +1,6 @@
 """The versions of the clients, as their own programs say them."""
 import re
+import shutil
 import sys
 
 import peers
@@ -41,12 +42,21 @@ def rtspsrc():
     return plugin, said("gst-inspect-1.0", "--version").splitlines()[1]
 
 
+def on_ffmpeg_5(program, package):
+    """A program of Debian's that is linked with Debian's libavformat."""
+    version = said("dpkg-query", "--showformat", "${Version}", "--show", package)
+    assert "libavformat.so.59" in said("ldd", shutil.which(program)), program
+    return version, ffmpeg(peers.FFMPEG_OLD)[1]
+
+
 CLIENTS = {
     "ffmpeg 9": lambda: ffmpeg(peers.FFMPEG_NEW),
     "ffmpeg 5.1": lambda: ffmpeg(peers.FFMPEG_OLD),
     "PyAV": pyav,
     "OpenCV": opencv,
     "rtspsrc": rtspsrc,
+    "motion": lambda: on_ffmpeg_5("motion", "motion"),
+    "ZoneMinder": lambda: on_ffmpeg_5("zmc", "zoneminder"),
     "websockets": websockets,
 }
 
