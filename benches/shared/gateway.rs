@@ -1,7 +1,10 @@
 //! Simulated cameras and the gateway, each a process.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::Result;
 use super::child::Part;
@@ -20,44 +23,100 @@ pub struct Load {
     pub gop: u32,
 }
 
+/// The admin listener's token.
+const TOKEN: &str = "bench-only-token-on-loopback-0000";
+
+/// Simulated cameras.
+pub struct Cameras {
+    /// Their process, if it is not the bench's own.
+    pub part: Option<Part>,
+    /// `rtsp://ADDRESS/main` of each.
+    pub urls: Vec<String>,
+}
+
+impl Cameras {
+    pub fn start(load: Load) -> Result<Self> {
+        let [cameras, kbit, fps, gop] = [load.cameras.into(), load.kbit, load.fps, load.gop]
+            .map(|number: u32| number.to_string());
+        let mut part = Part::camlock(&[
+            "simulate",
+            "--silent",
+            "--cameras",
+            &cameras,
+            "--bitrate",
+            &kbit,
+            "--fps",
+            &fps,
+            "--gop",
+            &gop,
+        ])?;
+        let urls = (0..load.cameras).map(|_| part.line()).collect::<Result<_>>()?;
+        Ok(Self { part: Some(part), urls })
+    }
+
+    /// Cameras that somebody else runs.
+    pub fn elsewhere(urls: Vec<String>) -> Self {
+        Self { part: None, urls }
+    }
+}
+
 /// Cameras and the gateway that pulls them.
 pub struct Stand {
     pub gateway: Part,
-    pub cameras: Part,
+    pub cameras: Cameras,
     /// Where clients connect.
     pub port: u16,
+    admin: u16,
     folder: PathBuf,
 }
 
 impl Stand {
     /// Starts both; the streams are `c0/main`, `c1/main` and so on.
     pub fn start(load: Load) -> Result<Self> {
-        let text = |number: u32| number.to_string();
-        let mut cameras = Part::camlock(&[
-            "simulate",
-            "--silent",
-            "--cameras",
-            &text(load.cameras.into()),
-            "--bitrate",
-            &text(load.kbit),
-            "--fps",
-            &text(load.fps),
-            "--gop",
-            &text(load.gop),
-        ])?;
-        let urls = (0..load.cameras).map(|_| cameras.line()).collect::<Result<Vec<_>>>()?;
+        Self::with(Cameras::start(load)?)
+    }
+
+    /// The gateway, for cameras that run.
+    pub fn with(cameras: Cameras) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("camlock-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let port = free_port()?;
+        let (port, admin) = (free_port()?, free_port()?);
         let file = folder.join("camlock.toml");
-        std::fs::write(&file, config(&folder, port, &urls)?)?;
+        std::fs::write(&file, config(&folder, port, admin, &cameras.urls)?)?;
         let gateway = Part::camlock(&["run".as_ref(), "--config".as_ref(), file.as_os_str()])?;
-        Ok(Self { gateway, cameras, port, folder })
+        Ok(Self { gateway, cameras, port, admin, folder })
     }
 
     /// The CA that readers trust; there as soon as the gateway listens.
     pub fn ca(&self) -> PathBuf {
         self.folder.join("ca.pem")
+    }
+
+    /// Waits until `streams` of them play.
+    pub fn wait_for(&self, streams: usize) -> Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(60) {
+            // Nobody may listen yet.
+            let page = self.page("/readyz").unwrap_or_default();
+            if page.matches("\"state\":\"playing\"").count() >= streams {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Err("not all cameras play after a minute".into())
+    }
+
+    /// A page of the admin listener.
+    pub fn page(&self, path: &str) -> Result<String> {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.admin))?;
+        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(
+            socket,
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 }
 
@@ -68,9 +127,9 @@ impl Drop for Stand {
     }
 }
 
-fn config(folder: &Path, port: u16, urls: &[String]) -> Result<String> {
+fn config(folder: &Path, port: u16, admin: u16, urls: &[String]) -> Result<String> {
     let mut text = format!(
-        "[gateway]\nstate_dir = {folder:?}\nnames = [\"localhost\"]\n[log]\nlevel = \"error\"\n[rtsp]\nlisten = [\"127.0.0.1:{port}\"]\n\
+        "[gateway]\nstate_dir = {folder:?}\nnames = [\"localhost\"]\n[log]\nlevel = \"error\"\n[rtsp]\nlisten = [\"127.0.0.1:{port}\"]\n[admin]\nlisten = \"127.0.0.1:{admin}\"\ntoken = \"{TOKEN}\"\n\
          [[user]]\nname = \"{USER}\"\nsecret = \"{PASSWORD}\"\n[[user.grant]]\nstreams = \"*\"\nmay = [\"view\", \"listen\"]\n"
     );
     for (number, url) in urls.iter().enumerate() {

@@ -124,8 +124,17 @@ pub async fn connect(connector: &TlsConnector, port: u16) -> Result<TlsStream<Tc
     Ok(connector.connect(ServerName::try_from("localhost")?, socket).await?)
 }
 
-/// Plays a stream up to the answer to PLAY; what follows is media.
+/// Plays a stream; the socket under the TLS, for what follows the answer to PLAY.
 pub async fn play(connector: &TlsConnector, port: u16, stream: &str) -> Result<TcpStream> {
+    Ok(play_over_tls(connector, port, stream).await?.into_inner().0)
+}
+
+/// Plays a stream up to the answer to PLAY; what follows is media.
+pub async fn play_over_tls(
+    connector: &TlsConnector,
+    port: u16,
+    stream: &str,
+) -> Result<TlsStream<TcpStream>> {
     let mut tls = connect(connector, port).await?;
     let url = format!("rtsps://localhost:{port}/{stream}");
     let started = Instant::now();
@@ -152,7 +161,7 @@ pub async fn play(connector: &TlsConnector, port: u16, stream: &str) -> Result<T
         set_up.lines().find_map(|line| line.strip_prefix("Session: ")).ok_or("no session")?;
     let session = session.split(';').next().unwrap_or_default().to_owned();
     request(&mut tls, "PLAY", &url, &format!("Session: {session}\r\n")).await?;
-    Ok(tls.into_inner().0)
+    Ok(tls)
 }
 
 /// One request; head and body of its answer, which must be 200.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -38,6 +38,42 @@ pub(super) struct Shared {
     /// The moment its pictures count from; goes on while the camera is off.
     pub(super) epoch: Instant,
     pub(super) counters: Counters,
+    /// Who is told of each unit.
+    sent: Mutex<Option<mpsc::Sender<Sent>>>,
+}
+
+/// A unit of pictures or sound that a camera is about to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Just before the write.
+    pub at: Instant,
+    /// The last 16 bytes of its last packet, by which it is known again; zeros before a shorter one.
+    pub tail: [u8; 16],
+}
+
+impl Sent {
+    /// Of what a session writes at once.
+    fn of(bytes: &[u8], at: Instant) -> Self {
+        let mut tail = [0; 16];
+        for (to, from) in tail.iter_mut().rev().zip(bytes.iter().rev()) {
+            *to = *from;
+        }
+        Self { at, tail }
+    }
+}
+
+impl Shared {
+    /// Tells who asked for it; a full queue loses the news.
+    pub(super) fn tell_sent(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(to) = &*sent {
+            // The reader of the news is behind or gone; the camera does not care.
+            to.try_send(Sent::of(bytes, Instant::now())).ok();
+        }
+    }
 }
 
 /// Whether sessions that play are sent anything.
@@ -86,7 +122,7 @@ impl Camera {
         let tracks = settings.profiles.iter().map(open).collect::<Result<_, Error>>()?;
         let (listener, address) = listen(settings.listen)?;
         let (epoch, counters) = (Instant::now(), Counters::default());
-        let shared = Arc::new(Shared { settings, tracks, epoch, counters });
+        let shared = Arc::new(Shared { settings, tracks, epoch, counters, sent: Mutex::default() });
         let (media, _) = watch::channel(Media::Flowing);
         let camera = Self { address, shared, media, running: Mutex::default() };
         camera.accept_on(listener);
@@ -143,6 +179,13 @@ impl Camera {
             slow_clients: read(&counters.slow_clients),
             units: read(&counters.units),
         }
+    }
+
+    /// News of each unit from now on, all sessions; `queue` of them wait, more are lost. One watcher at a time.
+    pub fn watch_sent(&self, queue: usize) -> mpsc::Receiver<Sent> {
+        let (to, sent) = mpsc::channel(queue);
+        *self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+        sent
     }
 
     fn accept_on(&self, listener: TcpListener) {

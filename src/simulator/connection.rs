@@ -113,6 +113,7 @@ impl Connection {
                 }
                 () = sleep_until(due.unwrap_or(heard + SILENCE)), if due.is_some() => {
                     let bytes = self.next_bytes();
+                    self.shared.tell_sent(&bytes);
                     write(&mut writer, &bytes).await?;
                 }
                 () = sleep_until(heard + SILENCE) => return Ok(()),

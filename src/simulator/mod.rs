@@ -16,7 +16,7 @@ mod source;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-pub use camera::{Camera, Counts};
+pub use camera::{Camera, Counts, Sent};
 pub use clips::ClipName;
 pub use login::{Account, Login};
 pub use pattern::{PatternCodec, PatternSettings};

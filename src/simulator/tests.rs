@@ -301,3 +301,23 @@ async fn paths_are_clean_and_different() {
         assert!(matches!(Simulator::start(Settings { cameras }), Err(Error::Path(_))), "{bad:?}");
     }
 }
+
+#[tokio::test]
+async fn a_watcher_hears_of_each_unit_before_it_is_read() {
+    let simulator = start(vec![camera(Login::None, Source::Pattern(PATTERN), Audio::None)]);
+    let camera = &simulator.cameras()[0];
+    let mut sent = camera.watch_sent(4);
+    let mut session = play(&camera.url(0).unwrap(), None).await.unwrap();
+    let mut read = 0;
+    while read < 6 {
+        let Some(Ok(CodecItem::VideoFrame(frame))) = session.next().await else { continue };
+        read += 1;
+        // The news that found no room is lost, and the camera goes on.
+        if read <= 4 {
+            let news = sent.try_recv().unwrap();
+            assert!(
+                frame.data().ends_with(&news.tail) && news.at.elapsed() < Duration::from_secs(5)
+            );
+        }
+    }
+}
