@@ -20,7 +20,7 @@ use crate::tls::client::Failure as TlsFailure;
 use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Request};
 use super::certificate_book::BookFailure;
 use super::intake::{Carry, Intake, Outlet, Phase};
-use super::way::{Arrived, Line, Way};
+use super::way::{Arrived, Line, SecondWay, Way};
 
 /// Where a stream comes from and goes to. Unchanged while it is configured.
 #[derive(Debug)]
@@ -87,8 +87,9 @@ impl Source {
                 return Err(Ended { ending, memory, played: Duration::ZERO, intruders: 0 });
             }
         };
-        let way = self.way.clone();
-        let redial = move || way.again();
+        let second = SecondWay::new(&self.way);
+        let redial = second.clone();
+        let redial = move || redial.connect();
         match airlock::open(line, redial, &self.request, memory).await {
             Ok(opened) => {
                 self.metrics.sessions.inc();
@@ -96,7 +97,7 @@ impl Source {
             }
             Err(Failure { reason, memory, counts }) => {
                 self.count(&counts, &Counts::default());
-                let ending = Ending::Session(reason);
+                let ending = second.ending(reason);
                 Err(Ended { ending, memory, played: Duration::ZERO, intruders: counts.intruders })
             }
         }

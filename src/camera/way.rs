@@ -2,12 +2,13 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::airlock::EndReason;
 use super::certificate_book::{BookFailure, CertificateBook, Noted};
 use super::pull::Ending;
 use crate::segment::{CameraAddr, Segment};
@@ -28,6 +29,13 @@ pub(super) struct Identity {
     pub(super) camera: String,
     pub(super) trust: Trust,
     pub(super) book: CertificateBook,
+}
+
+/// The way for the one re-dial that the airlock may ask for. Clones share what became of it.
+#[derive(Debug, Clone)]
+pub(super) struct SecondWay {
+    way: Way,
+    refused: Arc<OnceLock<Ending>>,
 }
 
 /// A connection to a camera that is the right one.
@@ -65,11 +73,33 @@ impl Way {
         let first_use = identity.admit(&peer).await?;
         Ok(Arrived { line: Line::Tls(stream), peer: Some(peer), first_use })
     }
+}
 
-    /// The same, for the one re-dial that the airlock may ask for.
-    pub(super) async fn again(self) -> io::Result<Line> {
-        let arrived = self.connect().await;
-        arrived.map(|arrived| arrived.line).map_err(|ending| io::Error::other(ending.label()))
+impl SecondWay {
+    pub(super) fn new(way: &Way) -> Self {
+        Self { way: way.clone(), refused: Arc::default() }
+    }
+
+    /// As [`Way::connect`].
+    pub(super) async fn connect(self) -> io::Result<Line> {
+        let arrived = self.way.connect().await;
+        arrived.map(|arrived| arrived.line).map_err(|ending| {
+            let error = io::Error::other(ending.label());
+            self.refused.get_or_init(|| ending);
+            error
+        })
+    }
+
+    /// How a session ended that the airlock ended for this reason: if another than the camera took its second
+    /// connection, that is to be told.
+    pub(super) fn ending(&self, reason: EndReason) -> Ending {
+        match (reason, self.refused.get()) {
+            (EndReason::RedialFailed, Some(Ending::Unreachable(_)) | None) => {
+                Ending::Session(reason)
+            }
+            (EndReason::RedialFailed, Some(refused)) => *refused,
+            (reason, _) => Ending::Session(reason),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::airlock::{
 };
 use super::certificate_book::{CertificateBook, Certificates};
 use super::pull::Ending;
-use super::way::{Arrived, Identity, Way};
+use super::way::{Arrived, Identity, SecondWay, Way};
 use crate::camera::supervisor::USER_AGENT;
 use crate::limits;
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
@@ -235,11 +235,13 @@ async fn open(settings: &Settings) -> Result<(Opened, Option<Peer>), Ending> {
     });
     let way = Way { segment, address, identity };
     let Arrived { line, peer, first_use: _ } = way.connect().await?;
-    let redial = move || way.again();
+    let second = SecondWay::new(&way);
+    let redial = second.clone();
+    let redial = move || redial.connect();
     let opened = airlock::open(line, redial, &request, LoginMemory::Nothing);
     match timeout(limits::PROBE_OPEN, opened).await {
         Ok(Ok(opened)) => Ok((opened, peer)),
-        Ok(Err(Failure { reason, .. })) => Err(Ending::Session(reason)),
+        Ok(Err(Failure { reason, .. })) => Err(second.ending(reason)),
         Err(_) => Err(Ending::Session(EndReason::NoAnswer)),
     }
 }

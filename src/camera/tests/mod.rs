@@ -1,5 +1,7 @@
 //! Cameras of the simulator, over real sockets on loopback, into a hub and to its readers.
 
+mod tls;
+
 use std::collections::{HashMap, HashSet};
 
 use bytes::{Bytes, BytesMut};
