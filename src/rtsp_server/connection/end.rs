@@ -34,9 +34,9 @@ pub enum End {
     /// The client broke the grammar or a limit.
     #[error("client broke the protocol: {0}")]
     Violation(Violation),
-    /// The client broke the protocol below RTSP: TLS, or the tunnel it came by.
-    #[error("client broke the protocol below RTSP")]
-    Below,
+    /// The client broke the protocol below RTSP: TLS, or the tunnel it came by. How, for the log.
+    #[error("client broke the protocol below RTSP: {0}")]
+    Below(String),
     /// The client asked for too much, or for nothing.
     #[error("{0}")]
     Rules(CloseReason),
@@ -61,7 +61,7 @@ impl End {
         ];
         let kind = error.kind();
         if kind == io::ErrorKind::InvalidData {
-            Self::Below
+            Self::Below(audit::quoted(&error.to_string()))
         } else if gone.contains(&kind) {
             Self::Closed
         } else {
@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             End::Silent => "sent nothing",
             End::SlowRequest => "did not finish a request in time",
             End::NoLogin => "did not log in in time",
-            End::Violation(_) | End::Below => "broke the protocol",
+            End::Violation(_) | End::Below(_) => "broke the protocol",
             End::Rules(_) => "broke the rules",
             End::Stalled => "took no data",
             End::Closed | End::Failed(_) | End::Revoked | End::Stream(_) => return,
@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             | End::Violation(_)
             | End::Rules(_)
             | End::Stream(_) => self.outbox.is_idle(),
-            End::Below | End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,
+            End::Below(_) | End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,
         };
         if is_clean {
             // Nobody waits for the outcome: the connection is dropped next.
@@ -114,7 +114,9 @@ mod tests {
     #[test]
     fn broken_tls_or_tunnel_is_the_clients_fault_and_a_reset_is_an_ordinary_end() {
         let end = |kind: io::ErrorKind| End::of(&kind.into());
-        assert_eq!(end(io::ErrorKind::InvalidData), End::Below);
+        let unmasked = io::Error::new(io::ErrorKind::InvalidData, "a frame\nwithout a mask");
+        let told = End::of(&unmasked).to_string();
+        assert_eq!(told, "client broke the protocol below RTSP: a frame\\nwithout a mask");
         assert_eq!(end(io::ErrorKind::ConnectionReset), End::Closed);
         let other = io::ErrorKind::TimedOut;
         assert_eq!(end(other), End::Failed(other));
