@@ -6,6 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::Up;
+
 /// How a connection ended before it reached its handler, or that it broke there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum Ending {
@@ -67,12 +69,10 @@ impl ListenMetrics {
     }
 
     /// Counts an accepted connection; the gauge falls when what is returned drops.
-    pub fn opened(&self, listener: &str) -> OpenConnection {
+    pub fn opened(&self, listener: &str) -> Up {
         let labels = ListenerLabels { listener: listener.to_owned() };
         self.accepted.get_or_create(&labels).inc();
-        let gauge = self.open.get_or_create(&labels).clone();
-        gauge.inc();
-        OpenConnection(gauge)
+        Up::new(self.open.get_or_create(&labels).clone())
     }
 
     /// Counts an early end.
@@ -85,15 +85,5 @@ impl ListenMetrics {
     pub fn accept_error(&self, listener: &str) {
         let labels = ListenerLabels { listener: listener.to_owned() };
         self.errors.get_or_create(&labels).inc();
-    }
-}
-
-/// An open connection; drop counts it out.
-#[derive(Debug)]
-pub struct OpenConnection(Gauge);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }

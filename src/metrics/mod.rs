@@ -8,6 +8,7 @@ mod listen;
 mod process;
 mod rtsp_server;
 mod tunnel;
+mod up;
 
 use std::sync::Arc;
 
@@ -16,10 +17,11 @@ use prometheus_client::registry::Registry;
 pub use auth::{AuthMetrics, LoginResult};
 pub use camera::{CameraMetrics, CameraState, CameraStreamMetrics, UnitMetrics};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
-pub use listen::{Ending, ListenMetrics, OpenConnection};
+pub use listen::{Ending, ListenMetrics};
 pub use process::ProcessMetrics;
 pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
-pub use tunnel::{PendingTunnel, TunnelKind, TunnelMetrics};
+pub use tunnel::{TunnelKind, TunnelMetrics};
+pub use up::Up;
 
 /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
 ///

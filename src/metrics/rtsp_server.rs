@@ -6,6 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::Up;
+
 /// Per listener: connections and sessions. Per stream: readers and what they were sent.
 #[derive(Debug)]
 pub struct RtspServerMetrics {
@@ -129,23 +131,6 @@ impl RtspReader {
     pub fn lagged(&self, units: u64) {
         self.lagged.inc();
         self.skipped.inc_by(units);
-    }
-}
-
-/// One more on a gauge, until dropped.
-#[derive(Debug)]
-struct Up(Gauge);
-
-impl Up {
-    fn new(gauge: Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

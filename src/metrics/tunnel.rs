@@ -6,6 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::Up;
+
 /// The kinds of tunnels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum TunnelKind {
@@ -68,18 +70,7 @@ impl TunnelMetrics {
     }
 
     /// Counts a first half; the gauge falls when what is returned drops.
-    pub fn pending(&self) -> PendingTunnel {
-        self.pending.inc();
-        PendingTunnel(self.pending.clone())
-    }
-}
-
-/// A first half that waits; drop counts it out.
-#[derive(Debug)]
-pub struct PendingTunnel(Gauge);
-
-impl Drop for PendingTunnel {
-    fn drop(&mut self) {
-        self.0.dec();
+    pub fn pending(&self) -> Up {
+        Up::new(self.pending.clone())
     }
 }
