@@ -161,17 +161,10 @@ impl Line {
         }
     }
 
-    /// Turns away the newest waiter of the source that has most of them, if those are more than a newcomer's
-    /// source would have: whoever fills the line fills it for himself.
+    /// Turns away the newest waiter of the source that [`Source::to_make_room`] names.
     fn make_room(&mut self, same: usize) -> Option<Waiter> {
-        let mut counts: HashMap<Source, usize> = HashMap::new();
-        for waiter in &self.waiting {
-            *counts.entry(waiter.source).or_default() += 1;
-        }
-        let (most, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        if count <= same.saturating_add(1) {
-            return None;
-        }
+        let sources = self.waiting.iter().map(|waiter| waiter.source);
+        let most = Source::to_make_room(sources, same)?;
         let at = self.waiting.iter().rposition(|waiter| waiter.source == most)?;
         self.waiting.remove(at)
     }

@@ -1,5 +1,6 @@
 //! Where a client comes from, as limits and penalties count it.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 /// One IPv4 address, or one IPv6 /64: a single host has all of its /64 to choose addresses from.
@@ -12,6 +13,20 @@ impl From<IpAddr> for Source {
             IpAddr::V4(v4) => v4.into(),
             IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
         })
+    }
+}
+
+impl Source {
+    /// The source that must lose its newest so that a newcomer, whose source has `same` already, can come in:
+    /// the one with most of what fills a place, if that is more than the newcomer's source would then have.
+    /// Whoever fills a place fills it for himself.
+    pub fn to_make_room(holders: impl Iterator<Item = Self>, same: usize) -> Option<Self> {
+        let mut counts: HashMap<Self, usize> = HashMap::new();
+        for source in holders {
+            *counts.entry(source).or_default() += 1;
+        }
+        let (most, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        (count > same.saturating_add(1)).then_some(most)
     }
 }
 

@@ -111,14 +111,7 @@ impl<T> Pending<T> {
     }
 
     fn make_room(&mut self, same: usize) -> Option<()> {
-        let mut counts: HashMap<Source, usize> = HashMap::new();
-        for half in self.halves.values() {
-            *counts.entry(half.source()).or_default() += 1;
-        }
-        let (most, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        if count <= same + 1 {
-            return None;
-        }
+        let most = Source::to_make_room(self.halves.values().map(Half::source), same)?;
         let of_most = self.halves.iter().filter(|(_, half)| half.source() == most);
         let (newest, _) = of_most.max_by_key(|(_, half)| half.number)?;
         let newest = newest.clone();
