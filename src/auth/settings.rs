@@ -10,6 +10,7 @@ use super::passwords::random;
 use crate::digest::{Algorithm, Ha1};
 use crate::limits;
 use crate::media::{Kinds, StreamPattern};
+use crate::tls::Fingerprint;
 
 /// Who may log in. Empty: nobody.
 #[derive(Debug, Clone, Default)]
@@ -85,8 +86,8 @@ impl PartialEq for Credential {
 pub enum CertificateMatch {
     /// Common name of the subject.
     CommonName(String),
-    /// SHA-256 of the certificate, DER.
-    Fingerprint([u8; 32]),
+    /// SHA-256 of the certificate.
+    Fingerprint(Fingerprint),
 }
 
 /// A generated secret as it is stored: H(user:realm:secret) for each hash.

@@ -12,7 +12,7 @@ use crate::digest::{self, Challenge, DigestChallenge};
 use crate::limits;
 use crate::media::{Kinds, StreamName, StreamPattern};
 use crate::metrics::Metrics;
-use crate::tls::PeerIdentity;
+use crate::tls::{Fingerprint, PeerIdentity};
 
 const URI: &str = "rtsp://gate/door/main";
 const VIDEO: Kinds = Kinds { video: true, audio: false };
@@ -319,7 +319,7 @@ async fn a_certificate_is_a_login_until_it_ends() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let identity = PeerIdentity {
         common_name: Some("nvr-7".into()),
-        fingerprint: [1; 32],
+        fingerprint: Fingerprint::of(&[1]),
         not_after: i64::try_from(now).unwrap() + 100,
     };
     let mut login = auth.connection(source(1), &Offer::Secure, Some(&identity));

@@ -135,7 +135,10 @@ fn certificate_match(at: &At<String>, reading: &mut Reading<'_>) -> Option<auth:
         Some(("cn", name)) if (1..=64).contains(&name.len()) => {
             Some(auth::CertificateMatch::CommonName(name.to_owned()))
         }
-        Some(("sha256", hex)) => fingerprint(hex).map(auth::CertificateMatch::Fingerprint),
+        // Colons are taken wherever they stand.
+        Some(("sha256", hex)) => {
+            hex.replace(':', "").parse().ok().map(auth::CertificateMatch::Fingerprint)
+        }
         _ => None,
     };
     if found.is_none() {
@@ -148,19 +151,6 @@ fn certificate_match(at: &At<String>, reading: &mut Reading<'_>) -> Option<auth:
         );
     }
     found.map(auth::Credential::Certificate)
-}
-
-/// 32 bytes from hex, colons between them allowed, as `openssl x509 -fingerprint` prints them.
-fn fingerprint(hex: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = hex.bytes().filter(|b| *b != b':').collect();
-    let mut bytes = [0; 32];
-    if digits.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 fn grants(table: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Vec<auth::Grant> {

@@ -7,6 +7,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
+use super::Fingerprint;
 use crate::limits;
 
 /// What a verified client certificate says of its holder.
@@ -14,8 +15,8 @@ use crate::limits;
 pub struct PeerIdentity {
     /// Common name of the subject, if any; bounded, hostile only if the CA is.
     pub common_name: Option<String>,
-    /// SHA-256 of the certificate, DER.
-    pub fingerprint: [u8; 32],
+    /// SHA-256 of the certificate.
+    pub fingerprint: Fingerprint,
     /// End of validity, seconds since the Unix epoch.
     pub not_after: i64,
 }
@@ -24,11 +25,9 @@ impl PeerIdentity {
     /// Reads a certificate in DER. `None`: not a certificate.
     pub fn from_der(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, der).as_ref());
         Some(Self {
             common_name: common_name(&certificate),
-            fingerprint,
+            fingerprint: Fingerprint::of(der),
             not_after: certificate.validity().not_after.timestamp(),
         })
     }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::head::Cookie;
 use crate::auth::Source;
 use crate::limits;
+use crate::tls::Fingerprint;
 
 /// Who a half belongs to. Both halves must say the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(super) struct Owner {
     /// The address, whatever the port.
     pub(super) address: IpAddr,
     /// SHA-256 of the client certificate, if there is one.
-    pub(super) certificate: Option<[u8; 32]>,
+    pub(super) certificate: Option<Fingerprint>,
 }
 
 /// The table. `T` is where the POST half goes.
@@ -141,11 +142,11 @@ mod tests {
     #[test]
     fn only_the_same_peer_finds_the_half_and_only_once() {
         let mut pending = Pending::new();
-        let ours = Owner { certificate: Some([1; 32]), ..owner("192.0.2.1") };
+        let ours = Owner { certificate: Some(Fingerprint::of(&[1])), ..owner("192.0.2.1") };
         pending.insert(cookie(0), ours.clone(), "get").unwrap();
         let others = [
             owner("192.0.2.1"),
-            Owner { certificate: Some([2; 32]), ..ours.clone() },
+            Owner { certificate: Some(Fingerprint::of(&[2])), ..ours.clone() },
             Owner { address: "192.0.2.2".parse().unwrap(), ..ours.clone() },
             Owner { listener: "rtsp-1".to_owned(), ..ours.clone() },
         ];

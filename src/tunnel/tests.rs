@@ -14,7 +14,7 @@ use super::*;
 use crate::auth::{Arrival, Places, PreAuthPlace};
 use crate::limits;
 use crate::metrics::Metrics;
-use crate::tls::PeerIdentity;
+use crate::tls::{Fingerprint, PeerIdentity};
 
 const OURS: &str = "192.0.2.1:1000";
 
@@ -51,7 +51,7 @@ impl Gate {
         let peer = peer.parse().unwrap();
         let identity = certificate.map(|byte| PeerIdentity {
             common_name: None,
-            fingerprint: [byte; 32],
+            fingerprint: Fingerprint::of(&[byte]),
             not_after: 0,
         });
         let listener = "test".to_owned();
