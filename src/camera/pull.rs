@@ -20,7 +20,7 @@ use crate::tls::client::Failure as TlsFailure;
 use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Request};
 use super::certificate_book::BookFailure;
 use super::intake::{Carry, Intake, Outlet, Phase};
-use super::way::{Arrived, Line, SecondWay, Way};
+use super::way::{Arrived, CameraLine, SecondWay, Way};
 
 /// Where a stream comes from and goes to. Unchanged while it is configured.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Source {
     }
 
     /// Shows who the camera said it is.
-    fn welcome(&self, Arrived { line, peer, first_use }: Arrived) -> Line {
+    fn welcome(&self, Arrived { line, peer, first_use }: Arrived) -> CameraLine {
         if let Some(peer) = peer {
             let (stream, version) = (self.stream.as_str(), peer.version.number());
             self.all_metrics.camera.tls(stream, version, peer.not_after);

@@ -1,17 +1,15 @@
 //! The way to one camera: the socket to its address, and TLS on it if it has an identity to prove.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::airlock::EndReason;
 use super::certificate_book::{BookFailure, CertificateBook, Noted};
 use super::pull::Ending;
 use crate::segment::{CameraAddr, Segment};
+use crate::tls::Line;
 use crate::tls::client::{self, Expected, Failure, Peer, Trust};
 
 /// Where a camera is, and how it is known.
@@ -41,21 +39,15 @@ pub(super) struct SecondWay {
 /// A connection to a camera that is the right one.
 #[derive(Debug)]
 pub(super) struct Arrived {
-    pub(super) line: Line,
+    pub(super) line: CameraLine,
     /// Who it is, if it had to say so.
     pub(super) peer: Option<Peer>,
     /// Its certificate was never seen before, and is written down now.
     pub(super) first_use: bool,
 }
 
-/// A camera's byte stream.
-#[derive(Debug)]
-pub(super) enum Line {
-    /// RTSP.
-    Plain(TcpStream),
-    /// RTSP within TLS.
-    Tls(client::Stream<TcpStream>),
-}
+/// A camera's byte stream: RTSP, or RTSP within TLS.
+pub(super) type CameraLine = Line<client::Stream<TcpStream>>;
 
 impl Way {
     /// Connects, and makes sure who answers, before a byte of RTSP is sent. At most
@@ -81,7 +73,7 @@ impl SecondWay {
     }
 
     /// As [`Way::connect`].
-    pub(super) async fn connect(self) -> io::Result<Line> {
+    pub(super) async fn connect(self) -> io::Result<CameraLine> {
         let arrived = self.way.connect().await;
         arrived.map(|arrived| arrived.line).map_err(|ending| {
             let error = io::Error::other(ending.label());
@@ -149,45 +141,5 @@ impl Identity {
 impl From<BookFailure> for Ending {
     fn from(failure: BookFailure) -> Self {
         Self::CertificateBook(failure)
-    }
-}
-
-impl AsyncRead for Line {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Line {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

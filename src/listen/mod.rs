@@ -4,9 +4,7 @@
 //! happens on a connection (first byte, requests, login time) is the handler's.
 
 mod accept;
-mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Accepted, CannotListen, Encryption, Gate, Listener};
-pub use stream::ClientStream;
+pub use accept::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};

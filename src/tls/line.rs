@@ -1,4 +1,4 @@
-//! The byte stream of a client.
+//! A connection that may be within TLS.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,22 +6,17 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
-/// A client's connection: over TLS, or plain on loopback.
-///
-/// A write over TLS is cut into records of 16 KiB, and up to four of them (64 KiB, rustls's buffer) leave
-/// in one `writev`: a 100 KiB access unit written in one call costs two system calls. A larger buffer
-/// would save one of them and cost its size in memory for every client that stalls.
+/// The bytes of a connection: within TLS, which `T` speaks on the socket, or as the socket has them.
 #[derive(Debug)]
-pub enum ClientStream {
-    /// TLS.
-    Tls(Box<TlsStream<TcpStream>>),
-    /// Loopback only.
+pub enum Line<T> {
+    /// Within TLS.
+    Tls(T),
+    /// Without.
     Plain(TcpStream),
 }
 
-impl AsyncRead for ClientStream {
+impl<T: AsyncRead + Unpin> AsyncRead for Line<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -34,7 +29,7 @@ impl AsyncRead for ClientStream {
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Line<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
