@@ -17,10 +17,10 @@ use crate::metrics::{CameraStreamMetrics, Metrics};
 use crate::tls::Fingerprint;
 use crate::tls::client::Failure as TlsFailure;
 
-use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Request};
+use super::airlock::{Counts, EndReason, LoginMemory, Opened, Request};
 use super::certificate_book::BookFailure;
 use super::intake::{Carry, Intake, Outlet, Phase};
-use super::way::{Arrived, CameraLine, SecondWay, Way};
+use super::way::{Arrived, CameraLine, NotOpened, Way};
 
 /// Where a stream comes from and goes to. Unchanged while it is configured.
 #[derive(Debug)]
@@ -87,17 +87,13 @@ impl Source {
                 return Err(Ended { ending, memory, played: Duration::ZERO, intruders: 0 });
             }
         };
-        let second = SecondWay::new(&self.way);
-        let redial = second.clone();
-        let redial = move || redial.connect();
-        match airlock::open(line, redial, &self.request, memory).await {
+        match self.way.open(line, &self.request, memory).await {
             Ok(opened) => {
                 self.metrics.sessions.inc();
                 Ok(opened)
             }
-            Err(Failure { reason, memory, counts }) => {
+            Err(NotOpened { ending, memory, counts }) => {
                 self.count(&counts, &Counts::default());
-                let ending = second.ending(reason);
                 Err(Ended { ending, memory, played: Duration::ZERO, intruders: counts.intruders })
             }
         }

@@ -10,7 +10,6 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
-use url::Url;
 
 use crate::audit::{self, Event};
 use crate::control::{Board, Health};
@@ -18,7 +17,7 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::media::{Kinds, StreamName};
 use crate::metrics::{CameraState, Metrics};
-use crate::segment::{CameraAddr, Segment};
+use crate::segment::Segment;
 
 use super::airlock::{EndReason, Fault, LoginMemory, Request};
 use super::backoff::{BackOff, Ladder};
@@ -93,9 +92,10 @@ impl Supervisors {
                 trust,
                 book: books.certificates.clone(),
             });
+            let way = Way { segment: Arc::clone(segment), address, identity };
             for profile in &camera.profiles {
                 let stream = profile.stream.clone();
-                let request = request(&camera, profile, address)?;
+                let request = request(&camera, profile, &way)?;
                 let publisher = hub
                     .declare_with(stream.clone(), profile.ring_bytes)
                     .map_err(|error| CannotStart::Hub(stream.clone(), error))?;
@@ -103,11 +103,7 @@ impl Supervisors {
                     source: Source {
                         stream: stream.clone(),
                         request,
-                        way: Way {
-                            segment: Arc::clone(segment),
-                            address,
-                            identity: identity.clone(),
-                        },
+                        way: way.clone(),
                         publisher,
                         metrics: metrics.camera.stream(stream.as_str()),
                         all_metrics: Arc::clone(metrics),
@@ -276,11 +272,11 @@ impl Status {
     }
 }
 
-/// The request of a profile: the URL names the address that is dialled, and no account.
+/// The request of a profile.
 fn request(
     camera: &CameraSettings,
     profile: &ProfileSettings,
-    address: CameraAddr,
+    way: &Way,
 ) -> Result<Request, CannotStart> {
     if profile.stream.camera() != camera.name {
         return Err(CannotStart::Misnamed(profile.stream.clone(), camera.name.clone()));
@@ -292,15 +288,8 @@ fn request(
     if !lawful {
         return Err(bad_path());
     }
-    let (ip, port) = (address.get().ip(), address.get().port());
-    let scheme = if camera.tls.is_some() { "rtsps" } else { "rtsp" };
-    let text = if ip.is_ipv6() {
-        format!("{scheme}://[{ip}]:{port}{}", profile.path)
-    } else {
-        format!("{scheme}://{ip}:{port}{}", profile.path)
-    };
     Ok(Request {
-        url: Url::parse(&text).map_err(|_| bad_path())?,
+        url: way.url(&profile.path).ok_or_else(bad_path)?,
         login: camera.login.clone(),
         basic: camera.basic,
         user_agent: USER_AGENT.to_owned(),

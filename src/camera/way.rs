@@ -1,16 +1,18 @@
 //! The way to one camera: the socket to its address, and TLS on it if it has an identity to prove.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use tokio::net::TcpStream;
+use url::Url;
 
-use super::airlock::EndReason;
+use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Request};
 use super::certificate_book::{BookFailure, CertificateBook, Noted};
 use super::pull::Ending;
 use crate::segment::{CameraAddr, Segment};
 use crate::tls::Line;
-use crate::tls::client::{self, Expected, Failure, Peer, Trust};
+use crate::tls::client::{self, Expected, Failure as TlsFailure, Peer, Trust};
 
 /// Where a camera is, and how it is known.
 #[derive(Debug, Clone)]
@@ -31,7 +33,7 @@ pub(super) struct Identity {
 
 /// The way for the one re-dial that the airlock may ask for. Clones share what became of it.
 #[derive(Debug, Clone)]
-pub(super) struct SecondWay {
+struct SecondWay {
     way: Way,
     refused: Arc<OnceLock<Ending>>,
 }
@@ -49,7 +51,41 @@ pub(super) struct Arrived {
 /// A camera's byte stream: RTSP, or RTSP within TLS.
 pub(super) type CameraLine = Line<client::Stream<TcpStream>>;
 
+/// The camera did not come to play.
+#[derive(Debug)]
+pub(super) struct NotOpened {
+    pub(super) ending: Ending,
+    pub(super) memory: LoginMemory,
+    pub(super) counts: Counts,
+}
+
 impl Way {
+    /// The URL of a path: it names the address that is dialled, and no account. `None`: the path makes none.
+    pub(super) fn url(&self, path: &str) -> Option<Url> {
+        let scheme = if self.identity.is_some() { "rtsps" } else { "rtsp" };
+        // Made anew: the zone of an IPv6 address is the gateway's own business.
+        let address = SocketAddr::new(self.address.get().ip(), self.address.get().port());
+        Url::parse(&format!("{scheme}://{address}{path}")).ok()
+    }
+
+    /// Brings a camera that was connected to to play. It may be connected to once more, and must then be the
+    /// same.
+    pub(super) async fn open(
+        &self,
+        line: CameraLine,
+        request: &Request,
+        memory: LoginMemory,
+    ) -> Result<Opened, NotOpened> {
+        let second = SecondWay::new(self);
+        let redial = second.clone();
+        let opened = airlock::open(line, move || redial.connect(), request, memory).await;
+        opened.map_err(|Failure { reason, memory, counts }| NotOpened {
+            ending: second.ending(reason),
+            memory,
+            counts,
+        })
+    }
+
     /// Connects, and makes sure who answers, before a byte of RTSP is sent. At most
     /// [`crate::limits::CAMERA_CONNECT`] and [`crate::limits::CAMERA_HANDSHAKE`].
     pub(super) async fn connect(&self) -> Result<Arrived, Ending> {
@@ -68,12 +104,12 @@ impl Way {
 }
 
 impl SecondWay {
-    pub(super) fn new(way: &Way) -> Self {
+    fn new(way: &Way) -> Self {
         Self { way: way.clone(), refused: Arc::default() }
     }
 
     /// As [`Way::connect`].
-    pub(super) async fn connect(self) -> io::Result<CameraLine> {
+    async fn connect(self) -> io::Result<CameraLine> {
         let arrived = self.way.connect().await;
         arrived.map(|arrived| arrived.line).map_err(|ending| {
             let error = io::Error::other(ending.label());
@@ -84,7 +120,7 @@ impl SecondWay {
 
     /// How a session ended that the airlock ended for this reason: if another than the camera took its second
     /// connection, that is to be told.
-    pub(super) fn ending(&self, reason: EndReason) -> Ending {
+    fn ending(&self, reason: EndReason) -> Ending {
         match (reason, self.refused.get()) {
             (EndReason::RedialFailed, Some(Ending::Unreachable(_)) | None) => {
                 Ending::Session(reason)
@@ -126,9 +162,9 @@ impl Identity {
         }
     }
 
-    fn ending(&self, failure: Failure) -> Ending {
+    fn ending(&self, failure: TlsFailure) -> Ending {
         match (&self.trust, failure) {
-            (Trust::FirstUse, Failure::OtherCertificate { expected, got }) => {
+            (Trust::FirstUse, TlsFailure::OtherCertificate { expected, got }) => {
                 Ending::CertificateChanged { expected, got }
             }
             (Trust::FirstUse | Trust::Pinned(_) | Trust::Authority(_), failure) => {

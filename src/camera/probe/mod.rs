@@ -10,15 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use url::Url;
 
 use super::airlock::{
-    self, BasicPolicy, Counts, EndReason, Failure, Items, Login, LoginMemory, LoginUsed, Opened,
-    Request, Running, Starts,
+    self, BasicPolicy, Counts, EndReason, Items, Login, LoginMemory, LoginUsed, Opened, Request,
+    Running, Starts,
 };
 use super::certificate_book::{CertificateBook, Certificates};
 use super::pull::Ending;
-use super::way::{Arrived, Identity, SecondWay, Way};
+use super::way::{Arrived, Identity, NotOpened, Way};
 use crate::camera::supervisor::USER_AGENT;
 use crate::limits;
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
@@ -220,13 +219,6 @@ async fn open(settings: &Settings) -> Result<(Opened, Option<Peer>), Ending> {
     let segment = Segment::new(segment::Settings { cameras }).map_err(|_| bad)?;
     let segment = Arc::new(segment);
     let address = segment.address(NAME).ok_or(bad)?;
-    let request = Request {
-        url: url(address.get(), settings).ok_or(bad)?,
-        login: settings.login.clone(),
-        basic: settings.basic,
-        user_agent: USER_AGENT.to_owned(),
-        kinds: Kinds::ALL,
-    };
     let identity = settings.tls.clone().map(|trust| Identity {
         camera: NAME.to_owned(),
         trust,
@@ -234,23 +226,20 @@ async fn open(settings: &Settings) -> Result<(Opened, Option<Peer>), Ending> {
         book: CertificateBook::new(Some(Certificates::new()), |_| Ok(())),
     });
     let way = Way { segment, address, identity };
+    let request = Request {
+        url: way.url(&settings.path).ok_or(bad)?,
+        login: settings.login.clone(),
+        basic: settings.basic,
+        user_agent: USER_AGENT.to_owned(),
+        kinds: Kinds::ALL,
+    };
     let Arrived { line, peer, first_use: _ } = way.connect().await?;
-    let second = SecondWay::new(&way);
-    let redial = second.clone();
-    let redial = move || redial.connect();
-    let opened = airlock::open(line, redial, &request, LoginMemory::Nothing);
+    let opened = way.open(line, &request, LoginMemory::Nothing);
     match timeout(limits::PROBE_OPEN, opened).await {
         Ok(Ok(opened)) => Ok((opened, peer)),
-        Ok(Err(Failure { reason, .. })) => Err(second.ending(reason)),
+        Ok(Err(NotOpened { ending, .. })) => Err(ending),
         Err(_) => Err(Ending::Session(EndReason::NoAnswer)),
     }
-}
-
-fn url(address: SocketAddr, settings: &Settings) -> Option<Url> {
-    let (ip, port, path) = (address.ip(), address.port(), &settings.path);
-    let scheme = if settings.tls.is_some() { "rtsps" } else { "rtsp" };
-    let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-    Url::parse(&format!("{scheme}://{host}:{port}{path}")).ok()
 }
 
 fn quirks(counts: &Counts, starts: Starts, watched: Duration, tracks: &[Watched]) -> Vec<Quirk> {
