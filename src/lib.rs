@@ -24,6 +24,7 @@ pub mod rtsp;
 pub mod rtsp_server;
 pub mod segment;
 pub mod simulator;
+pub mod state_dir;
 pub mod telemetry;
 pub mod tls;
 pub mod tunnel;

@@ -1,13 +1,12 @@
 //! The certificates of cameras trusted on first use, kept in the state directory: `camera-certificates`, a
 //! name and a fingerprint on each line.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::Path;
 
 use crate::camera::{CertificateBook, Certificates};
 use crate::limits;
+use crate::state_dir::{self, Overwrite};
 
 /// Most bytes of the file: every certificate with the longest name.
 const FILE_BYTES: u64 = (limits::CAMERA_CERTIFICATES_KNOWN as u64) * (64 + 1 + 95 + 1);
@@ -29,26 +28,15 @@ pub(super) fn open(folder: &Path) -> CertificateBook {
     CertificateBook::new(known, move |all| write(&file, all))
 }
 
-/// Whole or not at all, and on the disk when it returns.
 fn write(file: &Path, all: &Certificates) -> io::Result<()> {
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let beside = file.with_extension("new");
+    state_dir::make(folder)?;
     let text: String = all.iter().map(|(name, print)| format!("{name} {print}\n")).collect();
-    let mut options = OpenOptions::new();
-    let mut new = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    new.write_all(text.as_bytes())?;
-    new.sync_all()?;
-    std::fs::rename(&beside, file)?;
-    File::open(folder)?.sync_all()
+    state_dir::write(file, &text, Overwrite::Yes)
 }
 
 fn read(file: &Path) -> io::Result<Certificates> {
-    let mut text = String::new();
-    File::open(file)?.take(FILE_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
+    let text = state_dir::read(file, FILE_BYTES)?;
     let mut known = Certificates::new();
     for (number, line) in text.lines().enumerate() {
         let entry =

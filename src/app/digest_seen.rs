@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::camera::DigestBook;
 use crate::limits;
+use crate::state_dir::{self, Overwrite};
 
 /// Most bytes of the file: every camera with the longest name.
 const FILE_BYTES: u64 = (limits::CAMERAS as u64) * 65;
@@ -27,25 +28,21 @@ pub(super) async fn keep(book: DigestBook, file: PathBuf) {
     let mut names = book.watch();
     while names.changed().await.is_ok() {
         let text: String = names.borrow_and_update().iter().flat_map(|name| [name, "\n"]).collect();
-        if let Err(error) = write(&file, &text).await {
+        if let Err(error) = write(file.clone(), text).await {
             tracing::error!(file = %file.display(), %error, "cannot keep which cameras offered Digest");
         }
     }
 }
 
-/// Whole or not at all: a power cut must not forget the names of before.
-async fn write(file: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        tokio::fs::create_dir_all(folder).await?;
-    }
-    let new = file.with_extension("new");
-    tokio::fs::write(&new, text).await?;
-    tokio::fs::rename(&new, file).await
+/// A power cut must not forget the names of before.
+async fn write(file: PathBuf, text: String) -> io::Result<()> {
+    let write = move || {
+        file.parent().map_or(Ok(()), state_dir::make)?;
+        state_dir::write(&file, &text, Overwrite::Yes)
+    };
+    tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
 }
 
 fn read(file: &Path) -> io::Result<BTreeSet<String>> {
-    if std::fs::metadata(file)?.len() > FILE_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(std::fs::read_to_string(file)?.lines().map(str::to_owned).collect())
+    Ok(state_dir::read(file, FILE_BYTES)?.lines().map(str::to_owned).collect())
 }

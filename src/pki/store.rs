@@ -3,9 +3,8 @@
 //! `ca.pem` and `ca.key` are never written again; `server.pem` holds chain and key in one file, so that
 //! its renewal is one rename. Keys are readable by the owner only, from their first byte.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::authority::{Authority, Names, PkiError};
+use crate::state_dir::{self, Overwrite};
 use crate::tls;
 
 /// Time before a server certificate's end at which it is renewed.
@@ -96,11 +96,7 @@ fn authority(dir: &Path, now: SystemTime) -> Result<Authority, StoreError> {
             Ok(made)
         }
         (false, false) => {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir)
-                .map_err(|error| StoreError::Io { path: dir.into(), error })?;
+            state_dir::make(dir).map_err(|error| StoreError::Io { path: dir.into(), error })?;
             let made =
                 Authority::new(now).map_err(|error| StoreError::Pki { path: dir.into(), error })?;
             // The key first: a certificate without its key would look like a loss.
@@ -137,35 +133,9 @@ fn first_certificate(pem: &str) -> Option<tls::Certificate> {
     tls::Certificate::from_der(&CertificateDer::from_pem_slice(pem.as_bytes()).ok()?)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Overwrite {
-    Yes,
-    No,
-}
-
-/// Writes a file whole or not at all: a new file beside it, synced, then moved into place.
 fn write_new(path: &Path, text: &str, overwrite: Overwrite) -> Result<(), StoreError> {
-    let beside = path.with_extension("new");
-    let write = || {
-        // Left over from a crash.
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        match overwrite {
-            Overwrite::Yes => fs::rename(&beside, path)?,
-            // A link fails where a rename would replace.
-            Overwrite::No => {
-                fs::hard_link(&beside, path)?;
-                fs::remove_file(&beside)?;
-            }
-        }
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-    };
-    write().map_err(|error| StoreError::Io { path: path.into(), error })
+    state_dir::write(path, text, overwrite)
+        .map_err(|error| StoreError::Io { path: path.into(), error })
 }
 
 fn read(path: &Path) -> Result<String, StoreError> {
