@@ -319,7 +319,7 @@ pub const TUNNELS_PENDING: usize = 512;
 pub const TUNNELS_PENDING_PER_SOURCE: usize = 256;
 /// How long a GET half waits for its POST.
 pub const TUNNEL_JOIN: Duration = Duration::from_secs(10);
-/// Bytes of a POST or a WebSocket that are decoded at once.
+/// Bytes of a tunnel, or of what may become one, that are read at once.
 pub const TUNNEL_READ_BYTES: usize = 2048;
 /// Blanks and line ends in a row between the characters of a POST.
 pub const TUNNEL_BLANKS: usize = 1024;

@@ -20,9 +20,6 @@ use crate::limits;
 use crate::metrics::{Metrics, TunnelKind};
 use crate::tls::PeerIdentity;
 
-/// Room made for each read.
-const READ_BYTES: usize = 2048;
-
 /// The tunnels of all listeners.
 #[derive(Debug)]
 pub struct Tunnels<S> {
@@ -280,7 +277,7 @@ async fn open(stream: &mut (impl AsyncRead + Unpin), since: Instant) -> Result<O
     let mut end = HeadEnd::default();
     let mut deadline = since + limits::FIRST_BYTE;
     loop {
-        buffer.reserve(READ_BYTES);
+        buffer.reserve(limits::TUNNEL_READ_BYTES);
         match timeout_at(deadline, stream.read_buf(&mut buffer)).await {
             Err(_) if buffer.is_empty() => return Err(Ended::Silent),
             Err(_) => return Err(Ended::Slow),
