@@ -18,6 +18,7 @@
 mod shared;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,8 +33,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
-/// When each unit was sent, by its last bytes.
-type Stamps = Arc<Mutex<HashMap<[u8; 16], Instant>>>;
+/// When each unit was sent, by what is in it.
+type Stamps = Arc<Mutex<HashMap<u64, Instant>>>;
 
 #[derive(Debug, serde::Serialize)]
 struct Figures {
@@ -142,7 +143,9 @@ async fn start_cameras(count: usize) -> Result<(Vec<Simulator>, Vec<Stamps>)> {
         let to = Arc::clone(&known);
         tokio::spawn(async move {
             while let Some(sent) = sent.recv().await {
-                to.lock().unwrap_or_else(PoisonError::into_inner).insert(sent.tail, sent.at);
+                to.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(content_of(&sent.bytes), sent.at);
             }
         });
         simulators.push(simulator);
@@ -161,27 +164,29 @@ async fn watch(
 ) -> Result<Vec<Duration>> {
     let mut arrived = Vec::new();
     loop {
-        let tail = next_unit(&mut tls).await?;
+        let content = next_unit(&mut tls).await?;
         let now = Instant::now();
         if now > from + window {
             break;
         }
         if now >= from {
-            arrived.push((tail, now));
+            arrived.push((content, now));
         }
     }
     let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
     arrived
         .into_iter()
-        .map(|(tail, at)| {
-            let sent = sent.get(&tail).ok_or("a reader got a unit that no camera sent")?;
+        .map(|(content, at)| {
+            let sent = sent.get(&content).ok_or("a reader got a unit that no camera sent")?;
             Ok(at.saturating_duration_since(*sent))
         })
         .collect()
 }
 
-/// Reads up to the packet with the marker bit; its last 16 bytes.
-async fn next_unit(tls: &mut TlsStream<TcpStream>) -> Result<[u8; 16]> {
+/// Reads up to the packet with the marker bit. What is in the unit tells it from all others: the payloads of
+/// its packets, which camera and gateway cut alike.
+async fn next_unit(tls: &mut TlsStream<TcpStream>) -> Result<u64> {
+    let mut content = DefaultHasher::new();
     loop {
         let mut head = [0; 4];
         tls.read_exact(&mut head).await?;
@@ -191,11 +196,30 @@ async fn next_unit(tls: &mut TlsStream<TcpStream>) -> Result<[u8; 16]> {
         }
         let mut packet = vec![0; u16::from_be_bytes([high, low]).into()];
         tls.read_exact(&mut packet).await?;
-        let is_last = packet.get(1).is_some_and(|byte| byte & 0x80 != 0);
-        if channel == 0 && is_last {
-            return Ok(*packet.last_chunk().ok_or("a short packet")?);
+        if channel == 0 && take(&packet, &mut content) {
+            return Ok(content.finish());
         }
     }
+}
+
+/// The same of what a camera writes at once.
+fn content_of(mut frames: &[u8]) -> u64 {
+    let mut content = DefaultHasher::new();
+    while let Some((&[_, channel, high, low], behind)) = frames.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let Some((packet, rest)) = behind.split_at_checked(length) else { break };
+        if channel == 0 {
+            take(packet, &mut content);
+        }
+        frames = rest;
+    }
+    content.finish()
+}
+
+/// Adds the payload of an RTP packet; whether it is the unit's last.
+fn take(packet: &[u8], content: &mut DefaultHasher) -> bool {
+    content.write(packet.get(12..).unwrap_or_default());
+    packet.get(1).is_some_and(|byte| byte & 0x80 != 0)
 }
 
 fn percentiles(mut samples: Vec<Duration>) -> Percentiles {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -43,35 +44,24 @@ pub(super) struct Shared {
 }
 
 /// A unit of pictures or sound that a camera is about to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// Just before the write.
     pub at: Instant,
-    /// The last 16 bytes of its last packet, by which it is known again; zeros before a shorter one.
-    pub tail: [u8; 16],
-}
-
-impl Sent {
-    /// Of what a session writes at once.
-    fn of(bytes: &[u8], at: Instant) -> Self {
-        let mut tail = [0; 16];
-        for (to, from) in tail.iter_mut().rev().zip(bytes.iter().rev()) {
-            *to = *from;
-        }
-        Self { at, tail }
-    }
+    /// The interleaved packets, a sender report before them if one is due.
+    pub bytes: Bytes,
 }
 
 impl Shared {
     /// Tells who asked for it; a full queue loses the news.
-    pub(super) fn tell_sent(&self, bytes: &[u8]) {
+    pub(super) fn tell_sent(&self, bytes: &Bytes) {
         if bytes.is_empty() {
             return;
         }
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(to) = &*sent {
             // The reader of the news is behind or gone; the camera does not care.
-            to.try_send(Sent::of(bytes, Instant::now())).ok();
+            to.try_send(Sent { at: Instant::now(), bytes: bytes.clone() }).ok();
         }
     }
 }
