@@ -242,14 +242,21 @@ def play_ffmpeg(binary, url, count, work, options=(), timeout=60, sound=True, ca
     """Decodes `count` pictures and the sound beside them with an ffmpeg program; `ca`: the only CA it trusts."""
     gray, pcm = work / f"{secrets.token_hex(4)}.gray", work / f"{secrets.token_hex(4)}.pcm"
     command = [binary, "-nostdin", "-hide_banner", "-loglevel", "error", *options, "-i", url]
-    command += ["-map", "0:v:0", "-frames:v", count, "-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-y", gray]
+    command += ["-map", "0:v:0", "-frames:v", count, *every_picture(binary), "-pix_fmt", "gray", "-f", "rawvideo", "-y", gray]
     if sound:
         command += ["-map", "0:a:0", "-t", count / 25, "-ac", "1", "-f", "s16le", "-y", pcm]
-    if binary == FFMPEG_OLD:
-        command[command.index("-fps_mode")] = "-vsync"
     done = run(*command, timeout=timeout, env=trusting(ca))
     read = lambda path: path.read_bytes() if path.exists() else b""
     return Played(pictures(read(gray)), numpy.frombuffer(read(pcm), "<i2"), done.stderr.decode(), done.returncode)
+
+
+def every_picture(binary):
+    """Options by which an ffmpeg program writes each decoded picture once, whenever it comes.
+
+    The time base is RTP's: in one of the frame rate two pictures that a sender report brings some milliseconds nearer to
+    each other may get the same number, and ffmpeg complains of that.
+    """
+    return ["-vsync" if binary == FFMPEG_OLD else "-fps_mode", "passthrough", "-enc_time_base:v", "1/90000"]
 
 
 def trusting(ca):

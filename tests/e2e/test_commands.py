@@ -53,9 +53,8 @@ def test_the_ffplay_lines_play(demo, work):
         verifies = "-ca_file" in words
         out = work / "demo.gray"
         binary = peers.FFMPEG_NEW if verifies else peers.FFMPEG_OLD
-        sync = ["-fps_mode" if verifies else "-vsync", "passthrough"]
         done = peers.run(
-            binary, "-nostdin", "-loglevel", "error", *words[1:-1], "-i", words[-1], "-map", "0:v", *sync,
+            binary, "-nostdin", "-loglevel", "error", *words[1:-1], "-i", words[-1], "-map", "0:v", *peers.every_picture(binary),
             "-frames:v", PICTURES, "-pix_fmt", "gray", "-f", "rawvideo", "-y", out,
         )
         assert done.returncode == 0 and done.stderr == b"", done.stderr

@@ -73,8 +73,8 @@ def test_readers_survive_a_camera_that_is_off_for_ten_seconds(one, work):
     gateway, camera, port = one
     gray = work / "survivor.gray"
     command = [peers.FFMPEG_NEW, "-nostdin", "-loglevel", "error", *peers.new_ffmpeg_options(gateway)]
-    command += ["-i", gateway.url("cam/main", f"guard:{PASSWORD}"), "-map", "0:v", "-fps_mode", "passthrough"]
-    command += ["-pix_fmt", "gray", "-f", "rawvideo", "-flush_packets", "1", "-y", gray]
+    command += ["-i", gateway.url("cam/main", f"guard:{PASSWORD}"), "-map", "0:v"]
+    command += [*peers.every_picture(peers.FFMPEG_NEW), "-pix_fmt", "gray", "-f", "rawvideo", "-flush_packets", "1", "-y", gray]
     size = peers.WIDTH * peers.HEIGHT
     count = lambda: gray.stat().st_size // size if gray.exists() else 0
 

@@ -24,8 +24,8 @@ def ffmpeg_9(shape, gateway, folder):
     command = [peers.FFMPEG_NEW, "-nostdin", "-hide_banner", "-loglevel", "error", *peers.new_ffmpeg_options(gateway)]
     command += ["-i", gateway.url(stream(shape), f"guard:{PASSWORD}")]
     if shape.codec:
-        command += ["-map", "0:v:0", "-frames:v", shape.pictures, "-fps_mode", "passthrough", "-vf", "crop=640:360:0:0"]
-        command += ["-pix_fmt", "gray", "-f", "rawvideo", folder / "gray"]
+        command += ["-map", "0:v:0", "-frames:v", shape.pictures, *peers.every_picture(peers.FFMPEG_NEW)]
+        command += ["-vf", "crop=640:360:0:0", "-pix_fmt", "gray", "-f", "rawvideo", folder / "gray"]
     for number in range(len(shape.sounds)):
         command += ["-map", f"0:a:{number}", "-t", SECONDS, "-ac", "1", "-f", "s16le", folder / f"sound{number}"]
     return peers.run(*command)
