@@ -4,6 +4,7 @@
 //! A push takes one short lock and wakes all readers by one change of a watch; each reader looks for
 //! itself what is there for it, with its own [`cursor`].
 
+mod bell;
 mod budget;
 mod cursor;
 mod numbering;

@@ -6,6 +6,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::bell::{Bell, Ear};
 use super::budget::Budget;
 use super::cursor::{Cursor, Step};
 use super::numbering::Origin;
@@ -19,8 +20,8 @@ use crate::metrics::StreamMetrics;
 pub(super) struct Stream {
     name: StreamName,
     state: Mutex<State>,
-    /// Changes with everything that readers may wait for.
-    changes: watch::Sender<u64>,
+    /// Rings with everything that readers may wait for.
+    bell: Bell,
     readers: watch::Sender<usize>,
     metrics: StreamMetrics,
 }
@@ -41,7 +42,7 @@ impl Stream {
         Arc::new(Self {
             name,
             state: Mutex::new(State { ring: Ring::new(settings, budget), ended: None }),
-            changes: watch::Sender::new(0),
+            bell: Bell::default(),
             readers: watch::Sender::new(0),
             metrics,
         })
@@ -56,7 +57,7 @@ impl Stream {
         if format == Format::Changed {
             tracing::info!(stream = %self.name, "stream changed its format; its readers are ended");
         }
-        self.wake();
+        self.bell.ring();
     }
 
     pub(super) fn push(&self, unit: AccessUnit) {
@@ -74,7 +75,7 @@ impl Stream {
         }
         self.metrics.units.inc();
         self.metrics.ring_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.wake();
+        self.bell.ring();
     }
 
     pub(super) fn pause(&self) {
@@ -92,7 +93,7 @@ impl Stream {
         state.ended = Some(reason);
         state.ring.clear();
         drop(state);
-        self.wake();
+        self.bell.ring();
     }
 
     pub(super) fn demand(&self) -> watch::Receiver<usize> {
@@ -113,14 +114,15 @@ impl Stream {
         attached
     }
 
-    pub(super) fn detach(&self) {
+    pub(super) fn detach(&self, ear: &Ear) {
+        self.bell.forget(ear);
         self.readers.send_modify(|readers| *readers = readers.saturating_sub(1));
         self.metrics.readers.dec();
     }
 
-    /// Tells of every change from now on.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    /// Is told of every change; [`Self::detach`] ends it.
+    pub(super) fn listener(&self) -> Ear {
+        self.bell.listener()
     }
 
     pub(super) fn cursor(&self, kinds: Kinds) -> Cursor {
@@ -179,10 +181,6 @@ impl Stream {
             ),
             News::Again => {}
         }
-    }
-
-    fn wake(&self) {
-        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,11 +1,12 @@
 //! A reader of a stream.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use tokio::sync::watch;
-
+use super::bell::Ear;
 use super::cursor::Cursor;
 use super::stream::Stream;
 use crate::auth::Permit;
@@ -16,7 +17,7 @@ pub struct Subscription {
     stream: Arc<Stream>,
     permit: Permit,
     cursor: Cursor,
-    changes: watch::Receiver<u64>,
+    ear: Ear,
     /// Made once, so that waiting for a unit registers nothing anew. `None` once it returned.
     revoked: Option<Revoked>,
 }
@@ -70,7 +71,7 @@ impl Subscription {
         let watched = permit.clone();
         Self {
             cursor: stream.cursor(permit.kinds()),
-            changes: stream.changes(),
+            ear: stream.listener(),
             stream,
             permit,
             revoked: Some(Box::pin(async move { watched.revoked().await })),
@@ -79,15 +80,7 @@ impl Subscription {
 
     /// The tracks that the permit covers, as soon as they are known. Cancel-safe.
     pub async fn tracks(&mut self) -> Result<Vec<Arc<Track>>, Interrupt> {
-        loop {
-            self.check_permit()?;
-            self.changes.mark_unchanged();
-            let tracks = self.stream.tracks(&self.cursor, self.permit.kinds())?;
-            match tracks {
-                Some(tracks) => return Ok(tracks),
-                None => self.changed().await?,
-            }
-        }
+        poll_fn(|cx| self.poll_tracks(cx)).await
     }
 
     /// SSRC, payload type and the RTP position (first sequence number and timestamp) that a track of this
@@ -113,14 +106,26 @@ impl Subscription {
 
     /// The next unit of the selected tracks. Cancel-safe.
     pub async fn next(&mut self) -> Result<Arc<Published>, Interrupt> {
-        loop {
-            self.check_permit()?;
-            self.changes.mark_unchanged();
-            match self.stream.poll(&mut self.cursor)? {
-                Some(published) => return Ok(published),
-                None => self.changed().await?,
-            }
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// [`Self::next`] for loops that wait for much: nothing is registered anew for each of their turns.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Published>, Interrupt>> {
+        self.check_permit()?;
+        self.ear.listen(cx.waker());
+        match self.stream.poll(&mut self.cursor)? {
+            Some(published) => Poll::Ready(Ok(published)),
+            None => self.poll_revoked(cx).map(|()| Err(Interrupt::Revoked)),
         }
+    }
+
+    /// Ready once the permit no longer holds.
+    pub fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(revoked) = &mut self.revoked {
+            ready!(revoked.as_mut().poll(cx));
+            self.revoked = None;
+        }
+        Poll::Ready(())
     }
 
     /// The permit it was made with.
@@ -133,28 +138,19 @@ impl Subscription {
         if holds { Ok(()) } else { Err(Interrupt::Revoked) }
     }
 
-    /// Waits for anything new.
-    async fn changed(&mut self) -> Result<(), Interrupt> {
-        let Some(revoked) = &mut self.revoked else {
-            return Err(Interrupt::Revoked);
-        };
-        tokio::select! {
-            biased;
-            () = revoked => {
-                self.revoked = None;
-                Err(Interrupt::Revoked)
-            }
-            // The stream, and with it the sender, lives as long as this reader.
-            changed = self.changes.changed() => {
-                changed.map_err(|_| Interrupt::Ended(EndReason::Removed))
-            }
+    fn poll_tracks(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<Arc<Track>>, Interrupt>> {
+        self.check_permit()?;
+        self.ear.listen(cx.waker());
+        match self.stream.tracks(&self.cursor, self.permit.kinds())? {
+            Some(tracks) => Poll::Ready(Ok(tracks)),
+            None => self.poll_revoked(cx).map(|()| Err(Interrupt::Revoked)),
         }
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.stream.detach();
+        self.stream.detach(&self.ear);
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a connection must do by when.
 
-use std::future::pending;
+use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -98,11 +99,11 @@ impl Timer {
         Self(Box::pin(sleep_until(now)))
     }
 
-    pub(super) async fn at(&mut self, deadline: Option<Instant>) {
-        let Some(deadline) = deadline else { return pending().await };
+    pub(super) fn poll_at(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
         if self.0.is_elapsed() || self.0.deadline() > deadline {
             self.0.as_mut().reset(deadline);
         }
-        self.0.as_mut().await;
+        self.0.as_mut().poll(cx)
     }
 }

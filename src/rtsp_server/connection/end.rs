@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         };
         if is_clean {
             // Nobody waits for the outcome: the connection is dropped next.
-            timeout(limits::GOODBYE, self.write.shutdown()).await.ok();
+            timeout(limits::GOODBYE, self.stream.shutdown()).await.ok();
         }
     }
 }

@@ -9,13 +9,15 @@ mod readers;
 #[cfg(test)]
 mod tests;
 
-use std::future::pending;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
 use super::machine::{Answer, Begin, Effect, Machine, Play, PlayAction, Refused, SessionId, Step};
@@ -34,6 +36,8 @@ use readers::{Readers, Take};
 
 /// Room made for each read.
 const READ_BYTES: usize = 2048;
+/// Units written one after the other before the loop looks at the client's requests again.
+const UNITS_AT_ONCE: usize = 8;
 
 /// Serves one client to the end. `place` is given back once the client has logged in.
 pub async fn serve<S>(stream: S, peer: Peer, place: PreAuthPlace, server: Arc<Server>) -> End
@@ -51,8 +55,7 @@ where
 
 struct Connection<S> {
     server: Arc<Server>,
-    read: ReadHalf<S>,
-    write: WriteHalf<S>,
+    stream: S,
     decoder: Decoder,
     buffer: BytesMut,
     outbox: Outbox,
@@ -87,18 +90,18 @@ struct Described {
     since: Instant,
 }
 
-/// What woke the loop.
+/// What woke the loop. Media goes its way without waking it.
 enum Event {
     Timer,
     Done(Box<Done>),
     Read(io::Result<usize>),
-    Drained(io::Result<()>),
-    Media(Result<readers::Chunks, Interrupt>),
+    /// All was written, and that was waited for; or it failed.
+    Written(io::Result<()>),
+    Interrupted(Interrupt),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn new(stream: S, peer: &Peer, place: PreAuthPlace, server: Arc<Server>) -> Self {
-        let (read, write) = tokio::io::split(stream);
         let now = Instant::now();
         let login = server.authenticator.connection(
             peer.address.ip(),
@@ -108,8 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         Self {
             machine: Machine::new(server.settings.session_timeout, now.into_std()),
             server,
-            read,
-            write,
+            stream,
             decoder: Decoder::new(),
             buffer: BytesMut::with_capacity(READ_BYTES),
             outbox: Outbox::new(),
@@ -147,43 +149,78 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 self.stage.heard();
                 Ok(())
             }
-            Event::Read(Err(error)) | Event::Drained(Err(error)) => Err(End::of(&error)),
-            Event::Drained(Ok(())) => Ok(()),
-            Event::Media(Ok(chunks)) => {
-                if let Some(report) = chunks.report {
-                    self.outbox.push(report);
-                }
-                self.outbox.push(chunks.unit);
-                Ok(())
-            }
-            Event::Media(Err(Interrupt::Ended(reason))) => Err(End::Stream(reason)),
-            Event::Media(Err(Interrupt::Revoked | Interrupt::Lagged { .. })) => Err(End::Revoked),
+            Event::Read(Err(error)) | Event::Written(Err(error)) => Err(End::of(&error)),
+            Event::Written(Ok(())) => Ok(()),
+            Event::Interrupted(Interrupt::Ended(reason)) => Err(End::Stream(reason)),
+            Event::Interrupted(Interrupt::Revoked | Interrupt::Lagged { .. }) => Err(End::Revoked),
         }
     }
 
-    /// Media is taken up only when nothing waits to be written: an answer stands between units, and a
-    /// reader that is slow leaves the backlog in the ring, where the lag policy sees it.
     async fn wait(&mut self) -> Event {
-        let deadline = self.deadline();
-        let is_open = !matches!(self.stage, Stage::Closing(..));
-        let may_read = is_open && self.buffer.len() < limits::CLIENT_BUFFER_BYTES;
-        if may_read {
-            self.buffer.reserve(READ_BYTES);
-        }
-        let take = match self.outbox.is_idle() && is_open {
-            true => Take::Media,
-            false => Take::Revocation,
-        };
-        tokio::select! {
-            biased;
-            next = self.readers.next(take) => Event::Media(next),
-            () = self.timer.at(deadline) => Event::Timer,
-            done = finished(&mut self.job) => Event::Done(Box::new(done)),
-            read = self.read.read_buf(&mut self.buffer), if may_read => Event::Read(read),
-            drained = self.outbox.drain(&mut self.write), if !self.outbox.is_idle() => {
-                Event::Drained(drained)
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// Media is taken up only when nothing waits to be written: an answer stands between units, and a
+    /// reader that is slow leaves the backlog in the ring, where the lag policy sees it. A unit is written as soon
+    /// as it is taken up: a reader that keeps up costs one turn for each unit.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let was_idle = self.outbox.is_idle();
+        let mut units = 0_usize;
+        loop {
+            match self.outbox.poll_drain(&mut self.stream, cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::Written(Err(error))),
+                Poll::Ready(Ok(())) if !was_idle && units == 0 => {
+                    return Poll::Ready(Event::Written(Ok(())));
+                }
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+            let took = match self.readers.poll_next(self.wanted(), cx) {
+                Poll::Ready(Ok(chunks)) => {
+                    self.outbox.extend(chunks.report);
+                    self.outbox.push(chunks.unit);
+                    units += 1;
+                    true
+                }
+                Poll::Ready(Err(interrupt)) => return Poll::Ready(Event::Interrupted(interrupt)),
+                Poll::Pending => false,
+            };
+            if took && !units.is_multiple_of(UNITS_AT_ONCE) {
+                continue;
+            }
+            let event = self.poll_client(cx);
+            if event.is_ready() || !took {
+                return event;
             }
         }
+    }
+
+    fn wanted(&self) -> Take {
+        match self.outbox.is_idle() && self.is_open() {
+            true => Take::Media,
+            false => Take::Revocation,
+        }
+    }
+
+    /// What the client does, or fails to do.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let deadline = self.deadline();
+        if self.timer.poll_at(deadline, cx).is_ready() {
+            return Poll::Ready(Event::Timer);
+        }
+        if let Some(job) = &mut self.job
+            && let Poll::Ready(done) = job.as_mut().poll(cx)
+        {
+            return Poll::Ready(Event::Done(Box::new(done)));
+        }
+        if !self.is_open() || self.buffer.len() >= limits::CLIENT_BUFFER_BYTES {
+            return Poll::Pending;
+        }
+        self.buffer.reserve(READ_BYTES);
+        pin!(self.stream.read_buf(&mut self.buffer)).poll(cx).map(Event::Read)
+    }
+
+    fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Closing(..))
     }
 
     /// Takes whole items off the buffer, as long as no request is being worked on and answers are taken.
@@ -359,13 +396,6 @@ impl Stage {
             Self::Known => Self::Closing(end, None),
             closing @ Self::Closing(..) => closing,
         };
-    }
-}
-
-async fn finished(job: &mut Option<Job>) -> Done {
-    match job {
-        Some(job) => job.await,
-        None => pending().await,
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 /// Chunks in order. Bounded by its users: media is added only when it is idle, answers only below
@@ -37,12 +39,23 @@ impl Outbox {
         self.chunks.push_back(chunk);
     }
 
-    /// Writes and flushes all. Cancel-safe: what a write took is accounted for before the next wait.
-    pub(super) async fn drain(&mut self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    pub(super) fn extend(&mut self, chunks: impl IntoIterator<Item = Bytes>) {
+        chunks.into_iter().for_each(|chunk| self.push(chunk));
+    }
+
+    /// Writes and flushes all; at once if nothing waits.
+    pub(super) fn poll_drain(
+        &mut self,
+        to: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_idle() {
+            return Poll::Ready(Ok(()));
+        }
         while let Some(chunk) = self.chunks.front_mut() {
-            let taken = to.write(chunk).await?;
+            let taken = ready!(Pin::new(&mut *to).poll_write(cx, chunk))?;
             if taken == 0 && !chunk.is_empty() {
-                return Err(io::ErrorKind::WriteZero.into());
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.progress = Instant::now();
             chunk.advance(taken);
@@ -50,9 +63,9 @@ impl Outbox {
                 self.chunks.pop_front();
             }
         }
-        to.flush().await?;
+        ready!(Pin::new(to).poll_flush(cx))?;
         self.state = State::Idle;
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
     pub(super) fn is_idle(&self) -> bool {

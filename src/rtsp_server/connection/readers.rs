@@ -1,16 +1,12 @@
 //! The subscriptions of one connection's sessions, and how their units become chunks.
 
-use std::fmt;
-use std::future::{Future, pending};
-use std::pin::Pin;
-use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::audit::{self, Event};
-use crate::auth::Permit;
 use crate::hub::{Interrupt, Subscription};
 use crate::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
 use crate::media::{Published, TrackId};
@@ -24,13 +20,17 @@ const REPORT_AFTER: Duration = SENDER_REPORT.saturating_sub(Duration::from_secs(
 
 /// One place for each session that a connection may have.
 #[derive(Debug, Default)]
-pub(super) struct Readers([Option<Live>; SESSIONS_PER_CONNECTION]);
+pub(super) struct Readers {
+    places: [Option<Live>; SESSIONS_PER_CONNECTION],
+    /// Whose unit came last: the others are asked first.
+    last: usize,
+}
 
 /// A session with its subscription.
+#[derive(Debug)]
 struct Live {
     id: SessionId,
     subscription: Subscription,
-    revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
     pace: Pace,
     _counted: RtspSession,
 }
@@ -86,10 +86,8 @@ impl Readers {
         subscription: Subscription,
         counted: RtspSession,
     ) {
-        if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
-            let revoked = Box::pin(revoked(subscription.permit().clone()));
-            *place =
-                Some(Live { id, subscription, revoked, pace: Pace::Paused, _counted: counted });
+        if let Some(place) = self.places.iter_mut().find(|place| place.is_none()) {
+            *place = Some(Live { id, subscription, pace: Pace::Paused, _counted: counted });
         }
     }
 
@@ -110,7 +108,7 @@ impl Readers {
     }
 
     pub(super) fn end(&mut self, id: SessionId) {
-        for place in &mut self.0 {
+        for place in &mut self.places {
             if place.as_ref().is_some_and(|live| live.id == id) {
                 *place = None;
             }
@@ -118,20 +116,26 @@ impl Readers {
     }
 
     /// The next unit of any session that plays, if media is wanted; or that a permit no longer holds, or
-    /// a stream ended. Cancel-safe.
-    pub(super) async fn next(&mut self, take: Take) -> Result<Chunks, Interrupt> {
-        let [a, b, c, d] = &mut self.0;
-        tokio::select! {
-            next = next_of(a, take) => next,
-            next = next_of(b, take) => next,
-            next = next_of(c, take) => next,
-            next = next_of(d, take) => next,
+    /// a stream ended.
+    pub(super) fn poll_next(
+        &mut self,
+        take: Take,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Chunks, Interrupt>> {
+        for step in 1..=SESSIONS_PER_CONNECTION {
+            let index = (self.last + step) % SESSIONS_PER_CONNECTION;
+            let Some(Some(live)) = self.places.get_mut(index) else { continue };
+            if let Poll::Ready(next) = live.poll_next(take, cx) {
+                self.last = index;
+                return Poll::Ready(next);
+            }
         }
+        Poll::Pending
     }
 
     /// When a report is due, whether a unit comes or not.
     pub(super) fn report_deadline(&self) -> Option<Instant> {
-        let playing = self.0.iter().flatten().filter_map(Live::playing);
+        let playing = self.places.iter().flatten().filter_map(Live::playing);
         playing
             .flat_map(|playing| &playing.reported)
             .map(|reported| reported.at + SENDER_REPORT)
@@ -141,7 +145,7 @@ impl Readers {
     /// The reports that are due now.
     pub(super) fn overdue_reports(&mut self, now: Instant) -> Vec<Bytes> {
         let mut reports = Vec::new();
-        for live in self.0.iter_mut().flatten() {
+        for live in self.places.iter_mut().flatten() {
             if let Pace::Playing(playing) = &mut live.pace {
                 reports.extend(playing.overdue(live.subscription.permit().stream().as_str(), now));
             }
@@ -150,7 +154,7 @@ impl Readers {
     }
 
     fn find(&mut self, id: SessionId) -> Option<&mut Live> {
-        self.0.iter_mut().flatten().find(|live| live.id == id)
+        self.places.iter_mut().flatten().find(|live| live.id == id)
     }
 }
 
@@ -161,19 +165,45 @@ impl Live {
             Pace::Paused => None,
         }
     }
-}
 
-impl fmt::Debug for Live {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live")
-            .field("id", &self.id)
-            .field("subscription", &self.subscription)
-            .field("pace", &self.pace)
-            .finish_non_exhaustive()
+    fn poll_next(&mut self, take: Take, cx: &mut Context<'_>) -> Poll<Result<Chunks, Interrupt>> {
+        let next = match (&mut self.pace, take) {
+            (Pace::Playing(playing), Take::Media) => playing.poll_next(&mut self.subscription, cx),
+            (Pace::Playing(_), Take::Revocation) | (Pace::Paused, _) => {
+                self.subscription.poll_revoked(cx).map(|()| Err(Interrupt::Revoked))
+            }
+        };
+        if let Poll::Ready(Err(Interrupt::Revoked)) = next {
+            let permit = self.subscription.permit();
+            let principal = permit.principal().name();
+            audit::record(Event::PermitRevoked { principal, stream: permit.stream() });
+        }
+        next
     }
 }
 
 impl Playing {
+    fn poll_next(
+        &mut self,
+        subscription: &mut Subscription,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Chunks, Interrupt>> {
+        loop {
+            match ready!(subscription.poll_next(cx)) {
+                Ok(published) => {
+                    let cname = subscription.permit().stream().as_str();
+                    if let Some(chunks) = self.chunks(&published, cname, Instant::now()) {
+                        return Poll::Ready(Ok(chunks));
+                    }
+                }
+                Err(Interrupt::Lagged { skipped }) => self.meter.lagged(skipped),
+                Err(end @ (Interrupt::Ended(_) | Interrupt::Revoked)) => {
+                    return Poll::Ready(Err(end));
+                }
+            }
+        }
+    }
+
     fn chunks(&mut self, published: &Published, cname: &str, now: Instant) -> Option<Chunks> {
         let track = published.unit.track.id;
         let channels = *self.channels.iter().find(|channels| channels.track == track)?;
@@ -217,49 +247,5 @@ impl Playing {
             }
         }
         reports
-    }
-}
-
-async fn revoked(permit: Permit) {
-    permit.revoked().await;
-}
-
-async fn next_of(place: &mut Option<Live>, take: Take) -> Result<Chunks, Interrupt> {
-    let Some(Live { subscription, revoked, pace, .. }) = place else {
-        return pending().await;
-    };
-    tokio::select! {
-        biased;
-        () = revoked => {
-            let permit = subscription.permit();
-            let principal = permit.principal().name();
-            audit::record(Event::PermitRevoked { principal, stream: permit.stream() });
-            Err(Interrupt::Revoked)
-        }
-        next = next_unit(subscription, pace, take) => next,
-    }
-}
-
-async fn next_unit(
-    subscription: &mut Subscription,
-    pace: &mut Pace,
-    take: Take,
-) -> Result<Chunks, Interrupt> {
-    let (Pace::Playing(playing), Take::Media) = (pace, take) else {
-        return pending().await;
-    };
-    loop {
-        let published: Arc<Published> = match subscription.next().await {
-            Ok(published) => published,
-            Err(Interrupt::Lagged { skipped }) => {
-                playing.meter.lagged(skipped);
-                continue;
-            }
-            Err(end @ (Interrupt::Ended(_) | Interrupt::Revoked)) => return Err(end),
-        };
-        let cname = subscription.permit().stream().as_str();
-        if let Some(chunks) = playing.chunks(&published, cname, Instant::now()) {
-            return Ok(chunks);
-        }
     }
 }
