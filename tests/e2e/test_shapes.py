@@ -120,7 +120,8 @@ def test_a_late_reader_gets_the_current_group_of_10_s_at_once(gateway, work):
         took = time.monotonic() - begun
     assert played.status == 0 and played.errors == "", played.errors
     assert played.numbers() == list(range(75))
-    assert took < 3, f"{took} s for what was there already"
+    # The next key frame comes 6 s after the reader.
+    assert took < 5, f"{took} s for what was there already"
 
 
 def test_a_new_picture_size_ends_the_readers_and_plays_when_they_come_back(gateway, work):
