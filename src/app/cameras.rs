@@ -34,12 +34,13 @@ impl Pulls {
         Self { hub, board, metrics, books, running: BTreeMap::new() }
     }
 
-    /// Makes what runs equal to `cameras`. A camera that cannot be started is said and left out.
+    /// Makes what runs equal to `cameras`. A camera that cannot be started is said and left out; returns whether
+    /// there is none.
     pub(super) async fn apply(
         &mut self,
         cameras: Vec<CameraSettings>,
         addresses: segment::Settings,
-    ) {
+    ) -> bool {
         let wanted: BTreeMap<_, _> = cameras
             .into_iter()
             .filter_map(|settings| {
@@ -62,14 +63,17 @@ impl Pulls {
         let segment = match Segment::new(addresses) {
             Ok(segment) => Arc::new(segment),
             Err(error) => {
-                return tracing::error!(%error, "the camera addresses cannot be used; no camera was started");
+                tracing::error!(%error, "the camera addresses cannot be used; no camera was started");
+                return false;
             }
         };
+        let mut all = true;
         for (name, (settings, address)) in wanted {
             if !self.running.contains_key(&name) {
-                self.start(&segment, name, settings, address);
+                all &= self.start(&segment, name, settings, address);
             }
         }
+        all
     }
 
     /// Ends all pulls, with TEARDOWN to the cameras.
@@ -83,17 +87,24 @@ impl Pulls {
         name: String,
         settings: CameraSettings,
         address: SocketAddr,
-    ) {
-        match Cameras::start(
+    ) -> bool {
+        let started = Cameras::start(
             vec![settings.clone()],
             segment,
             &self.hub,
             &self.board,
             &self.metrics,
             &self.books,
-        ) {
-            Ok(cameras) => drop(self.running.insert(name, Running { settings, address, cameras })),
-            Err(error) => tracing::error!(camera = name, %error, "the camera cannot be started"),
+        );
+        match started {
+            Ok(cameras) => {
+                self.running.insert(name, Running { settings, address, cameras });
+                true
+            }
+            Err(error) => {
+                tracing::error!(camera = name, %error, "the camera cannot be started");
+                false
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::control::Board;
 use crate::hub::Hub;
 use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ReloadOutcome};
 use crate::rtsp_server::{self, Peer, Server};
 use crate::tunnel::{Arrived, Entered, Tunnels};
 use crate::{http, pki, tls};
@@ -115,6 +115,7 @@ impl Gateway {
     pub async fn reload(&mut self, settings: Settings) {
         self.authenticator.replace(settings.auth.clone());
         let certificates = Certificates::new(&settings);
+        let mut whole = true;
         match certificates.load().await {
             Ok(config) => {
                 self.tls.send_replace(config);
@@ -122,12 +123,24 @@ impl Gateway {
             }
             Err(error) => {
                 tracing::error!(%error, "the certificate was not renewed; the old one stays in force");
+                whole = false;
             }
         }
-        self.pulls.apply(settings.cameras, settings.segment).await;
+        whole &= self.pulls.apply(settings.cameras, settings.segment).await;
+        let outcome = if whole { ReloadOutcome::Applied } else { ReloadOutcome::Partly };
+        self.metrics.config.reloaded(outcome);
         tracing::info!(
             "configuration read anew; changes of [rtsp], [admin], [log] and [rings] need a restart"
         );
+    }
+
+    /// The configuration to reload has `faults`: they are said, counted, and change nothing.
+    pub fn reload_refused(&self, faults: &str) {
+        for fault in faults.lines() {
+            tracing::warn!("{fault}");
+        }
+        tracing::warn!("the new configuration has faults; the old one stays in force");
+        self.metrics.config.reloaded(ReloadOutcome::Refused);
     }
 
     /// Takes no new clients, tells the cameras goodbye, and ends all connections.

@@ -26,23 +26,18 @@ pub(super) fn check(file: &Path) -> Exit {
             ));
             Exit::Done
         }
-        Err(exit) => exit,
+        Err(faults) => {
+            output::error(&faults);
+            Exit::BadConfig
+        }
     }
 }
 
-/// Reads a configuration with this process's files and environment; faults are written.
-pub(super) fn load(file: &Path) -> Result<Loaded, Exit> {
-    let text = read(file).map_err(|why| {
-        output::error(&format!("{}: {why}", file.display()));
-        Exit::BadConfig
-    })?;
-    match config::load(&file.display().to_string(), &text, surroundings()) {
-        Ok(loaded) => Ok(loaded),
-        Err(faults) => {
-            output::error(&faults.to_string());
-            Err(Exit::BadConfig)
-        }
-    }
+/// Reads a configuration with this process's files and environment, or all its faults, one a line.
+pub(super) fn load(file: &Path) -> Result<Loaded, String> {
+    let name = file.display().to_string();
+    let text = read(file).map_err(|why| format!("{name}: {why}"))?;
+    config::load(&name, &text, surroundings()).map_err(|faults| faults.to_string())
 }
 
 /// The real files and environment.

@@ -13,7 +13,10 @@ use crate::telemetry;
 pub(super) fn run(file: &Path) -> Exit {
     let loaded = match check::load(file) {
         Ok(loaded) => loaded,
-        Err(exit) => return exit,
+        Err(faults) => {
+            output::error(&faults);
+            return Exit::BadConfig;
+        }
     };
     telemetry::install(loaded.settings.log);
     warn(&loaded);
@@ -56,7 +59,7 @@ async fn serve(gateway: &mut Gateway, file: &Path, mut hangup: Signal) {
                     warn(&loaded);
                     gateway.reload(loaded.settings).await;
                 }
-                Err(_) => tracing::warn!("the new configuration has faults; the old one stays in force"),
+                Err(faults) => gateway.reload_refused(&faults),
             },
         }
     }

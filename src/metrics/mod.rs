@@ -3,6 +3,7 @@
 
 mod auth;
 mod camera;
+mod config;
 mod hub;
 mod listen;
 mod process;
@@ -16,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 pub use auth::{AuthMetrics, LoginResult};
 pub use camera::{CameraMetrics, CameraState, CameraStreamMetrics, UnitMetrics};
+pub use config::{ConfigMetrics, ReloadOutcome};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 pub use listen::{Ending, ListenMetrics};
 pub use process::ProcessMetrics;
@@ -41,6 +43,8 @@ pub struct Metrics {
     pub listen: ListenMetrics,
     /// Tunnels.
     pub tunnel: TunnelMetrics,
+    /// Reloads of the configuration.
+    pub config: ConfigMetrics,
     /// The process itself.
     pub process: ProcessMetrics,
     registry: Registry,
@@ -56,8 +60,9 @@ impl Metrics {
         let auth = AuthMetrics::register(&mut registry);
         let listen = ListenMetrics::register(&mut registry);
         let tunnel = TunnelMetrics::register(&mut registry);
+        let config = ConfigMetrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        Arc::new(Self { auth, camera, hub, listen, rtsp_server, tunnel, process, registry })
+        Arc::new(Self { auth, camera, hub, listen, rtsp_server, tunnel, config, process, registry })
     }
 
     /// The Prometheus (OpenMetrics) text.

@@ -220,3 +220,29 @@ def test_a_reload_takes_a_grant_away_at_once(one, work, guard):
         gateway.config.write_text(text.replace(guard, guard.replace('"*"', '"elsewhere/*"')))
         gateway.process.send_signal(signal.SIGHUP)
         player.process.wait(5)
+
+
+def test_what_became_of_a_reload_is_said_where_operators_look(work, guard):
+    config = guard + '[log]\nformat = "json"\n'
+    with peers.Gateway(work, config, "reloads") as gateway:
+        good = gateway.config.read_text()
+
+        def reload(text, outcome, stale):
+            gateway.config.write_text(text)
+            gateway.process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + 10
+            counted = f'camlock_config_reloads_total{{outcome="{outcome}"}} 1'
+            while counted not in (page := gateway.page("/metrics")):
+                assert time.monotonic() < deadline, page
+                time.sleep(0.05)
+            assert f"camlock_config_stale {stale}\n" in page
+
+        assert "camlock_config_stale 0\n" in gateway.page("/metrics")
+        reload(good + '[[camera]]\nname = "Not A Name"\naddress = "nowhere"\n', "Refused", 1)
+        reload(good, "Applied", 0)
+        reload(good + f'[tls]\ncertificate = "{gateway.config}"\nkey = "{gateway.config}"\n', "Partly", 1)
+        lines = [json.loads(line) for line in gateway.said().splitlines()]
+    said = [line["message"] for line in lines]
+    last = good.count("\n") + 3
+    assert any(f"reloads.toml:{last}:" in message and "nowhere" in message for message in said), said
+    assert "the new configuration has faults; the old one stays in force" in said
