@@ -3,22 +3,23 @@
 //! 20 simulated cameras of 4 Mbit/s, 25 pictures a second, key frames staggered; 10 readers each, TLS 1.3, all
 //! decrypting. Cameras and readers share one process, so one clock (`CLOCK_MONOTONIC`) stamps both: the camera just
 //! before it writes a unit, the reader when it has the unit's last byte decrypted. The gateway is a process of its own.
-//! The camera writes a unit at once; what whole-unit forwarding costs for a camera that spreads a key frame is
-//! that spread, and is not in these figures.
 //!
 //! Then joins, one after the other, while all play: from the TCP connect over the handshake (ECDSA P-256), the login and
 //! DESCRIBE, SETUP and PLAY, to the last byte of the first picture, which is a random access point.
+//!
+//! Then what it costs to send units whole, for a camera that spreads a key frame over 16 ms: see `paced`.
 //!
 //! `LATENCY_CAMERAS` (20), `LATENCY_READERS` (10 for each camera), `LATENCY_SECONDS` (20) and `LATENCY_JOINS` (200)
 //! change the load.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod paced;
 #[path = "../shared/mod.rs"]
 mod shared;
+mod units;
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,7 +28,6 @@ use camlock::simulator::{self, Audio, PatternSettings, Simulator, Source};
 use shared::figures::{self, setting};
 use shared::gateway::{Cameras, Stand};
 use shared::{Result, reader};
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -42,6 +42,16 @@ struct Figures {
     readers: usize,
     added_ms: Percentiles,
     first_picture_ms: Percentiles,
+    /// Key frames that the camera sends over 16 ms: first packet sent to first packet there, last to last.
+    whole_units: Forwarding,
+    /// The same through a relay that passes on each packet.
+    packets: Forwarding,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct Forwarding {
+    first_packet_ms: Percentiles,
+    last_packet_ms: Percentiles,
 }
 
 #[derive(Debug, serde::Serialize)]
@@ -63,6 +73,10 @@ fn main() -> Result<()> {
     for (name, p) in [
         ("added to a picture's way", &figures.added_ms),
         ("connect to first picture", &figures.first_picture_ms),
+        ("paced key frame, gateway: first packet", &figures.whole_units.first_packet_ms),
+        ("paced key frame, packet relay: first packet", &figures.packets.first_packet_ms),
+        ("paced key frame, gateway: last packet", &figures.whole_units.last_packet_ms),
+        ("paced key frame, packet relay: last packet", &figures.packets.last_packet_ms),
     ] {
         println!(
             "| {name} | {} | {:.2} | {:.2} | {:.2} | {:.2} |",
@@ -97,12 +111,14 @@ async fn measure(cameras: usize) -> Result<Figures> {
         let until = setting("LATENCY_SECONDS", 20);
         readers.spawn(watch(tls, sent, starts, Duration::from_secs(until)));
     }
-    let mut added = Vec::new();
+    let (mut added, mut playing) = (Vec::new(), JoinSet::new());
     let window =
         tokio::time::sleep_until(starts + Duration::from_secs(setting("LATENCY_SECONDS", 20)));
     window.await;
     while let Some(watched) = readers.join_next().await {
-        added.extend(watched??);
+        let (late, mut tls) = watched??;
+        added.extend(late);
+        playing.spawn(async move { while units::next_unit(&mut tls).await.is_ok() {} });
     }
 
     let mut first = Vec::new();
@@ -110,16 +126,50 @@ async fn measure(cameras: usize) -> Result<Figures> {
         let started = Instant::now();
         let stream = format!("c{}/main", number % cameras);
         let mut tls = reader::play_over_tls(&connector, stand.port, &stream).await?;
-        next_unit(&mut tls).await?;
+        units::next_unit(&mut tls).await?;
         first.push(started.elapsed());
     }
+    drop((playing, stand, simulators));
+    let (whole_units, packets) = paced_key_frames().await?;
     let readers = cameras * per_camera;
     Ok(Figures {
         cameras,
         readers,
         added_ms: percentiles(added),
         first_picture_ms: percentiles(first),
+        whole_units,
+        packets,
     })
+}
+
+/// One camera, once through the gateway and once through the relay, at the same time.
+async fn paced_key_frames() -> Result<(Forwarding, Forwarding)> {
+    let (simulators, _) = start_cameras(1).await?;
+    let camera = simulators.iter().flat_map(Simulator::addresses).next().ok_or("no camera")?;
+    let (before_gateway, sent_to_gateway) = paced::pacer(camera).await?;
+    let (before_relay, sent_to_relay) = paced::pacer(camera).await?;
+    let stand = tokio::task::block_in_place(|| {
+        let cameras = Cameras::elsewhere(vec![format!("rtsp://{before_gateway}/main")]);
+        let stand = Stand::with(cameras)?;
+        stand.wait_for(1)?;
+        Result::Ok(stand)
+    })?;
+    let connector = reader::connector(&stand.ca()).await?;
+    let by_gateway = reader::play_over_tls(&connector, stand.port, "c0/main").await?;
+    let relay_ca = stand.ca().with_file_name("relay.pem");
+    let port = paced::relay(before_relay, &relay_ca).await?;
+    let connector = reader::connector(&relay_ca).await?;
+    let by_relay = reader::play_over_tls(&connector, port, "main").await?;
+    let until = Instant::now() + Duration::from_secs(setting("LATENCY_SECONDS", 20));
+    let (by_gateway, by_relay) = tokio::join!(
+        tokio::spawn(paced::watch(by_gateway, sent_to_gateway, until)),
+        tokio::spawn(paced::watch(by_relay, sent_to_relay, until)),
+    );
+    let forwarding = |late: Vec<(Duration, Duration)>| {
+        let (first, last) = late.into_iter().unzip();
+        Forwarding { first_packet_ms: percentiles(first), last_packet_ms: percentiles(last) }
+    };
+    Ok((forwarding(by_gateway??), forwarding(by_relay??)))
 }
 
 /// Cameras whose key frames do not fall together.
@@ -145,7 +195,7 @@ async fn start_cameras(count: usize) -> Result<(Vec<Simulator>, Vec<Stamps>)> {
             while let Some(sent) = sent.recv().await {
                 to.lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .insert(content_of(&sent.bytes), sent.at);
+                    .insert(units::content_of(&sent.bytes), sent.at);
             }
         });
         simulators.push(simulator);
@@ -161,10 +211,10 @@ async fn watch(
     sent: Stamps,
     from: Instant,
     window: Duration,
-) -> Result<Vec<Duration>> {
+) -> Result<(Vec<Duration>, TlsStream<TcpStream>)> {
     let mut arrived = Vec::new();
     loop {
-        let content = next_unit(&mut tls).await?;
+        let (content, _) = units::next_unit(&mut tls).await?;
         let now = Instant::now();
         if now > from + window {
             break;
@@ -174,52 +224,14 @@ async fn watch(
         }
     }
     let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
-    arrived
+    let late = arrived
         .into_iter()
         .map(|(content, at)| {
             let sent = sent.get(&content).ok_or("a reader got a unit that no camera sent")?;
             Ok(at.saturating_duration_since(*sent))
         })
-        .collect()
-}
-
-/// Reads up to the packet with the marker bit. What is in the unit tells it from all others: the payloads of
-/// its packets, which camera and gateway cut alike.
-async fn next_unit(tls: &mut TlsStream<TcpStream>) -> Result<u64> {
-    let mut content = DefaultHasher::new();
-    loop {
-        let mut head = [0; 4];
-        tls.read_exact(&mut head).await?;
-        let [dollar, channel, high, low] = head;
-        if dollar != b'$' {
-            return Err("not an interleaved frame".into());
-        }
-        let mut packet = vec![0; u16::from_be_bytes([high, low]).into()];
-        tls.read_exact(&mut packet).await?;
-        if channel == 0 && take(&packet, &mut content) {
-            return Ok(content.finish());
-        }
-    }
-}
-
-/// The same of what a camera writes at once.
-fn content_of(mut frames: &[u8]) -> u64 {
-    let mut content = DefaultHasher::new();
-    while let Some((&[_, channel, high, low], behind)) = frames.split_first_chunk() {
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        let Some((packet, rest)) = behind.split_at_checked(length) else { break };
-        if channel == 0 {
-            take(packet, &mut content);
-        }
-        frames = rest;
-    }
-    content.finish()
-}
-
-/// Adds the payload of an RTP packet; whether it is the unit's last.
-fn take(packet: &[u8], content: &mut DefaultHasher) -> bool {
-    content.write(packet.get(12..).unwrap_or_default());
-    packet.get(1).is_some_and(|byte| byte & 0x80 != 0)
+        .collect::<Result<_>>()?;
+    Ok((late, tls))
 }
 
 fn percentiles(mut samples: Vec<Duration>) -> Percentiles {

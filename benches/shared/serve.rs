@@ -136,7 +136,7 @@ fn form(unit: camlock::media::AccessUnit) -> Bytes {
 }
 
 /// A certificate of its own, of the kind the gateway makes (ECDSA P-256), written where readers look.
-fn acceptor(ca: &Path) -> Result<TlsAcceptor> {
+pub fn acceptor(ca: &Path) -> Result<TlsAcceptor> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     std::fs::write(ca, made.cert.pem())?;
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())?;

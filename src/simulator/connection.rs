@@ -275,7 +275,8 @@ impl Connection {
 
     /// The profile a URL names, and the track if it names one.
     fn locate(&self, uri: &str) -> Option<(usize, Option<usize>)> {
-        let rest = uri.strip_prefix("rtsp://")?;
+        // The second behind somebody else's TLS.
+        let rest = uri.strip_prefix("rtsp://").or_else(|| uri.strip_prefix("rtsps://"))?;
         let path = rest.get(rest.find('/')?..)?.trim_end_matches('/');
         let (path, track) = match path.rsplit_once("/trackID=") {
             Some((path, track)) => (path, Some(track.parse().ok()?)),
