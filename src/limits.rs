@@ -282,8 +282,11 @@ pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub const ACCEPT_NEWS: Duration = Duration::from_secs(60);
 /// No byte of a write taken by a client.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
-/// Best effort goodbye to a client (a TLS `close_notify`).
+/// Best effort goodbye to a client: what was begun, a TLS `close_notify`, and the client's own close.
 pub const GOODBYE: Duration = Duration::from_secs(1);
+/// All goodbyes of a gateway that stops, to clients and cameras at the same time; who has not taken his by then
+/// is cut off.
+pub const STOP: Duration = Duration::from_millis(1500);
 /// RTSP session timeout towards clients.
 pub const CLIENT_SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests a second of one client connection.

@@ -24,7 +24,7 @@ use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, List
 use crate::metrics::{Metrics, ReloadOutcome};
 use crate::rtsp_server::{self, Peer, Server};
 use crate::tunnel::{Arrived, Entered, Tunnels};
-use crate::{http, pki, tls};
+use crate::{http, limits, pki, tls};
 
 use cameras::Pulls;
 use certificate::Certificates;
@@ -41,7 +41,10 @@ pub struct Gateway {
     ready: watch::Sender<bool>,
     rtsps: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
     listeners: JoinSet<()>,
+    /// The admin listener, and what goes on in the background.
+    others: JoinSet<()>,
 }
 
 /// The gateway cannot start.
@@ -96,13 +99,15 @@ impl Gateway {
             ready,
             rtsps: Vec::new(),
             admin: None,
+            stop: watch::Sender::new(false),
             listeners: JoinSet::new(),
+            others: JoinSet::new(),
         };
-        gateway.listeners.spawn(digest_seen::keep(books.digest, digest_seen));
+        gateway.others.spawn(digest_seen::keep(books.digest, digest_seen));
         gateway.listen(&settings, &hub).await?;
         gateway.serve_admin(settings.admin, is_ready).await?;
         gateway
-            .listeners
+            .others
             .spawn(certificate::renew(gateway.certificates.subscribe(), gateway.tls.clone()));
         gateway.pulls.apply(settings.cameras, settings.segment).await;
         gateway.ready.send_replace(true);
@@ -143,12 +148,17 @@ impl Gateway {
         self.metrics.config.reloaded(ReloadOutcome::Refused);
     }
 
-    /// Takes no new clients, tells the cameras goodbye, and ends all connections.
-    pub async fn shutdown(mut self) {
-        self.ready.send_replace(false);
-        self.listeners.shutdown().await;
-        self.pulls.shutdown().await;
-        tracing::info!("gateway stopped");
+    /// Takes no new clients, and says goodbye to clients and cameras at the same time, within [`limits::STOP`].
+    pub async fn shutdown(self) {
+        let Self { ready, stop, mut listeners, others: _others, pulls, .. } = self;
+        ready.send_replace(false);
+        stop.send_replace(true);
+        let clients = async { while listeners.join_next().await.is_some() {} };
+        let all = async { tokio::join!(clients, pulls.shutdown()) };
+        match tokio::time::timeout(limits::STOP, all).await {
+            Ok(_) => tracing::info!("gateway stopped"),
+            Err(_) => tracing::warn!("gateway stopped; who took no goodbye in time was cut off"),
+        }
     }
 
     /// Addresses of the TLS listeners, with the ports that they got.
@@ -204,11 +214,12 @@ impl Gateway {
         // All or none: nothing is served before every address is ours.
         for (listener, server) in bound {
             let tunnels = Arc::clone(&tunnels);
-            self.listeners.spawn(
-                listener.run(move |accepted| {
-                    serve(accepted, Arc::clone(&tunnels), Arc::clone(&server))
-                }),
-            );
+            let mut stop = self.stop.subscribe();
+            // A sender that is gone is a gateway that is gone.
+            let stop = async move { drop(stop.wait_for(|stop| *stop).await) };
+            self.listeners.spawn(listener.run(stop, move |accepted| {
+                serve(accepted, Arc::clone(&tunnels), Arc::clone(&server))
+            }));
         }
         Ok(())
     }
@@ -229,17 +240,23 @@ impl Gateway {
             ready,
             sample: process::sample,
         };
-        self.listeners.spawn(http::serve(listener, Arc::new(admin)));
+        self.others.spawn(http::serve(listener, Arc::new(admin)));
         Ok(())
     }
 }
 
 async fn serve(accepted: Accepted, tunnels: Arc<Tunnels<ClientStream>>, server: Arc<Server>) {
-    let Accepted { stream, peer, identity, place } = accepted;
+    let Accepted { stream, peer, identity, place, mut stop } = accepted;
     let listener = server.listener.clone();
     let arrived = Arrived { listener, stream, peer, identity: identity.clone(), place };
-    let Some(Entered { stream, place, since }) = tunnels.enter(arrived).await else { return };
+    let entered = tokio::select! {
+        biased;
+        // Not a word of RTSP was said: there is nobody to say goodbye to.
+        () = &mut stop => return,
+        entered = tunnels.enter(arrived) => entered,
+    };
+    let Some(Entered { stream, place, since }) = entered else { return };
     let peer = Peer { address: peer, identity, since };
     // Why it ended is counted and logged where it is known.
-    let _end = rtsp_server::serve(stream, peer, place, server).await;
+    let _end = rtsp_server::serve(stream, peer, place, server, stop).await;
 }

@@ -78,22 +78,37 @@ pub(super) struct Ended {
 pub(super) type Unwanted<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
 
 impl Source {
-    /// Dials the camera and brings it to play.
-    pub(super) async fn open(&self, memory: LoginMemory) -> Result<Opened, Ended> {
+    /// Dials the camera and brings it to play, unless `unwanted` returns before.
+    pub(super) async fn open(
+        &self,
+        memory: LoginMemory,
+        unwanted: &mut Unwanted<'_>,
+    ) -> Result<Opened, Ended> {
         self.metrics.attempts.inc();
-        let line = match self.way.connect().await {
+        let connected = tokio::select! {
+            biased;
+            () = &mut *unwanted => Err(Ending::Unwanted),
+            connected = self.way.connect() => connected,
+        };
+        let line = match connected {
             Ok(arrived) => self.welcome(arrived),
             Err(ending) => {
                 return Err(Ended { ending, memory, played: Duration::ZERO, intruders: 0 });
             }
         };
-        match self.way.open(line, &self.request, memory).await {
+        let mut was_wanted = true;
+        let stop = async {
+            unwanted.await;
+            was_wanted = false;
+        };
+        match self.way.open(line, &self.request, memory, stop).await {
             Ok(opened) => {
                 self.metrics.sessions.inc();
                 Ok(opened)
             }
             Err(NotOpened { ending, memory, counts }) => {
                 self.count(&counts, &Counts::default());
+                let ending = if was_wanted { ending } else { Ending::Unwanted };
                 Err(Ended { ending, memory, played: Duration::ZERO, intruders: counts.intruders })
             }
         }

@@ -200,32 +200,28 @@ impl Supervisor {
         let unwanted = unwanted(*start, source.publisher.demand(), stop);
         tokio::pin!(unwanted);
         let mut unwanted: Unwanted<'_> = unwanted;
-        let opening = async {
-            let pass = login
-                .enter(|pause| {
-                    let reason = "the camera refused the login of another profile: correct it";
-                    status.set(source, waiting(reason, pause));
-                })
-                .await;
-            status.set(source, Health::Starting);
-            (source.open(login.memory()).await, pass)
-        };
-        let (ended, pass) = tokio::select! {
+        let entering = login.enter(|pause| {
+            let reason = "the camera refused the login of another profile: correct it";
+            status.set(source, waiting(reason, pause));
+        });
+        let pass = tokio::select! {
             biased;
             () = &mut unwanted => {
                 let memory = LoginMemory::Nothing;
                 let ending = Ending::Unwanted;
                 return (Ended { ending, memory, played: Duration::ZERO, intruders: 0 }, None);
             }
-            (opened, pass) = opening => match opened {
-                Err(ended) => (ended, pass),
-                Ok(opened) => {
-                    login.accepted(pass);
-                    login.remember(opened.running.memory());
-                    let playing = || status.set(source, Health::Playing);
-                    let ended = source.play(opened, carry, &mut unwanted, playing).await;
-                    (ended, CameraLogin::pass_while_playing())
-                }
+            pass = entering => pass,
+        };
+        status.set(source, Health::Starting);
+        let (ended, pass) = match source.open(login.memory(), &mut unwanted).await {
+            Err(ended) => (ended, pass),
+            Ok(opened) => {
+                login.accepted(pass);
+                login.remember(opened.running.memory());
+                let playing = || status.set(source, Health::Playing);
+                let ended = source.play(opened, carry, &mut unwanted, playing).await;
+                (ended, CameraLogin::pass_while_playing())
             }
         };
         login.remember(ended.memory);

@@ -68,17 +68,18 @@ impl Way {
         Url::parse(&format!("{scheme}://{address}{path}")).ok()
     }
 
-    /// Brings a camera that was connected to to play. It may be connected to once more, and must then be the
-    /// same.
+    /// Brings a camera that was connected to to play, unless `stop` returns before. It may be connected to once
+    /// more, and must then be the same.
     pub(super) async fn open(
         &self,
         line: CameraLine,
         request: &Request,
         memory: LoginMemory,
+        stop: impl Future<Output = ()>,
     ) -> Result<Opened, NotOpened> {
         let second = SecondWay::new(self);
         let redial = second.clone();
-        let opened = airlock::open(line, move || redial.connect(), request, memory).await;
+        let opened = airlock::open(line, move || redial.connect(), request, memory, stop).await;
         opened.map_err(|Failure { reason, memory, counts }| NotOpened {
             ending: second.ending(reason),
             memory,

@@ -10,7 +10,7 @@ use clap::Args;
 use secrecy::ExposeSecret;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Exit, block_on, check, output, stopped};
+use super::{Exit, StopSignals, block_on, check, output};
 use crate::app::Gateway;
 use crate::auth;
 use crate::config;
@@ -47,14 +47,17 @@ pub(super) fn run(options: &Options) -> Exit {
         let prepared = Prepared::new(options)?;
         Ok(block_on(async {
             // Heard from the first moment on, so that the workshop never stays behind.
-            let mut stop = std::pin::pin!(stopped());
+            let mut stop = match StopSignals::new() {
+                Ok(stop) => stop,
+                Err(exit) => return exit,
+            };
             let started = tokio::select! {
                 biased;
-                () = &mut stop => return Exit::Done,
+                () = stop.next() => return Exit::Done,
                 started = start(&prepared, &workshop) => started,
             };
             let played = match started {
-                Ok(demo) => play(options, &prepared, demo, stop).await,
+                Ok(demo) => play(options, &prepared, demo, &mut stop).await,
                 Err(why) => Err(why),
             };
             match played {
@@ -204,24 +207,24 @@ async fn play(
     options: &Options,
     prepared: &Prepared,
     demo: Demo,
-    stop: impl Future<Output = ()>,
+    stop: &mut StopSignals,
 ) -> Result<(), String> {
     let Demo { gateway, _simulator } = demo;
     let ca = gateway.ca().ok_or("the gateway made no CA")?;
     if options.json {
         output::line(&json(prepared, &ca));
-        stop.await;
+        stop.next().await;
     } else {
         for note in &prepared.notes {
             output::line(note);
         }
         output::line(&text_for_people(prepared, &ca));
         tokio::select! {
-            () = stop => output::line(""),
+            () = stop.next() => output::line(""),
             () = show_status(&gateway) => {}
         }
     }
-    gateway.shutdown().await;
+    stop.stop(gateway).await;
     Ok(())
 }
 

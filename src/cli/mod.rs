@@ -13,6 +13,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::app::Gateway;
 
 /// Exit codes, as `--help` documents them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,7 @@ enum Command {
 Examples:
   camlock run --config /etc/camlock/camlock.toml
 
-SIGTERM or Ctrl-C stops it clean; SIGHUP reads accounts, certificates and cameras anew (a file with faults changes nothing).")]
+SIGTERM or Ctrl-C stops it clean within two seconds, a second one at once; SIGHUP reads accounts, certificates and cameras anew (a file with faults changes nothing).")]
     Run {
         /// Configuration file.
         #[arg(long, value_name = "FILE")]
@@ -132,14 +135,40 @@ fn block_on(future: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-/// Returns when the process is told to stop: SIGINT or SIGTERM.
-async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+/// The signals that tell the process to stop: SIGINT and SIGTERM. Heard from [`StopSignals::new`] on.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// Within a runtime.
+    fn new() -> Result<Self, Exit> {
+        let open = || {
+            let terminate = signal(SignalKind::terminate())?;
+            Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate })
+        };
+        open().map_err(|error: std::io::Error| no_signals(&error))
     }
+
+    /// Returns at the next of them.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Stops the gateway with its goodbyes, or at the next of them without.
+    async fn stop(&mut self, gateway: Gateway) {
+        tokio::select! {
+            () = gateway.shutdown() => {}
+            () = self.next() => tracing::warn!("told to stop a second time: stopped without goodbyes"),
+        }
+    }
+}
+
+fn no_signals(error: &std::io::Error) -> Exit {
+    output::error(&format!("cannot listen for signals: {error}"));
+    Exit::Failed
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Exit, block_on, check, output, stopped};
+use super::{Exit, StopSignals, block_on, check, no_signals, output};
 use crate::app::Gateway;
 use crate::config::Loaded;
 use crate::telemetry;
@@ -21,13 +21,10 @@ pub(super) fn run(file: &Path) -> Exit {
     telemetry::install(loaded.settings.log);
     warn(&loaded);
     block_on(async {
-        // Before anything else: a SIGHUP that nobody listens for ends the process.
-        let hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => hangup,
-            Err(error) => {
-                output::error(&format!("cannot listen for signals: {error}"));
-                return Exit::Failed;
-            }
+        // Before anything else: a signal that nobody listens for ends the process.
+        let (mut stop, hangup) = match signals() {
+            Ok(signals) => signals,
+            Err(exit) => return exit,
         };
         let mut gateway = match Gateway::start(loaded.settings).await {
             Ok(gateway) => gateway,
@@ -36,10 +33,15 @@ pub(super) fn run(file: &Path) -> Exit {
                 return Exit::Failed;
             }
         };
-        serve(&mut gateway, file, hangup).await;
-        gateway.shutdown().await;
+        serve(&mut gateway, file, &mut stop, hangup).await;
+        stop.stop(gateway).await;
         Exit::Done
     })
+}
+
+fn signals() -> Result<(StopSignals, Signal), Exit> {
+    let hangup = signal(SignalKind::hangup()).map_err(|error| no_signals(&error))?;
+    Ok((StopSignals::new()?, hangup))
 }
 
 fn warn(loaded: &Loaded) {
@@ -49,11 +51,10 @@ fn warn(loaded: &Loaded) {
 }
 
 /// Until told to stop; SIGHUP reads the configuration anew, and one with faults changes nothing.
-async fn serve(gateway: &mut Gateway, file: &Path, mut hangup: Signal) {
-    let mut stop = std::pin::pin!(stopped());
+async fn serve(gateway: &mut Gateway, file: &Path, stop: &mut StopSignals, mut hangup: Signal) {
     loop {
         tokio::select! {
-            () = &mut stop => return,
+            () = stop.next() => return,
             _ = hangup.recv() => match check::load(file) {
                 Ok(loaded) => {
                     warn(&loaded);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::{Args, ValueEnum};
 
-use super::{Exit, block_on, output, stopped};
+use super::{Exit, StopSignals, block_on, output};
 use crate::digest::Algorithm;
 use crate::simulator::{self, Audio, ClipName, PatternCodec, PatternSettings, Simulator, Source};
 use crate::telemetry;
@@ -74,8 +74,13 @@ pub(super) fn run(options: &Options) -> Exit {
         for address in simulator.addresses() {
             output::line(&format!("rtsp://{address}/main"));
         }
-        stopped().await;
-        Exit::Done
+        match StopSignals::new() {
+            Ok(mut stop) => {
+                stop.next().await;
+                Exit::Done
+            }
+            Err(exit) => exit,
+        }
     })
 }
 

@@ -1,7 +1,9 @@
 //! The accept loop.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +11,13 @@ use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
+use super::open::{Open, Stop};
 use crate::audit::{self, Event};
 use crate::auth::{Arrival, Places, PreAuthPlace};
 use crate::limits;
@@ -38,7 +41,7 @@ pub type ClientStream = Line<Box<TlsStream<TcpStream>>>;
 pub struct Gate {
     connections: Arc<Semaphore>,
     places: Places,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Gate {
@@ -75,15 +78,23 @@ pub struct Accepted {
     pub identity: Option<PeerIdentity>,
     /// Drop it at login, so that the next one may enter.
     pub place: PreAuthPlace,
+    /// Returns when the listener stops: end the connection then.
+    pub stop: Stop,
 }
 
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    name: Arc<str>,
     socket: TcpListener,
+    entrance: Entrance,
+}
+
+/// What stays of a listener as long as its connections.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub(super) name: Arc<str>,
     encryption: Encryption,
-    gate: Gate,
+    pub(super) gate: Gate,
 }
 
 /// A listener cannot be opened.
@@ -127,7 +138,7 @@ impl Listener {
             Encryption::Plain | Encryption::Tls(_) => {}
         }
         match TcpListener::bind(address).await {
-            Ok(socket) => Ok(Self { name, socket, encryption, gate }),
+            Ok(socket) => Ok(Self { socket, entrance: Entrance { name, encryption, gate } }),
             Err(error) => Err(CannotListen::Socket { name, address, error }),
         }
     }
@@ -137,40 +148,39 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Accepts connections for ever and runs `handler` on each, in a task of its own. Dropping the future
-    /// closes the listener and ends all its connections. A handler that panics costs its connection only.
-    pub async fn run<H, F>(self, handler: H)
+    /// Accepts connections until `stop` returns and runs `handler` on each, in a task of its own; then closes the
+    /// listener, and waits for the handlers. Dropping the future closes the listener and ends all its connections.
+    /// A handler that panics costs its connection only.
+    pub async fn run<H, F>(self, stop: impl Future<Output = ()>, handler: H)
     where
         H: Fn(Accepted) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let this = Arc::new(self);
+        let Self { socket, entrance } = self;
+        let entrance = Arc::new(entrance);
+        let mut open = Open::new(Arc::clone(&entrance));
         let handler = Arc::new(handler);
-        let mut tasks = JoinSet::new();
         let mut pause = Pause::default();
+        let mut stop = pin!(stop);
         loop {
             tokio::select! {
-                arrived = this.next(&mut pause) => {
-                    let (this, handler) = (Arc::clone(&this), Arc::clone(&handler));
-                    tasks.spawn(async move {
-                        let Arrived { tcp, peer, arrival, _counted } = arrived;
-                        let _open = this.gate.metrics.listen.opened(&this.name);
-                        if let Some(accepted) = this.admit(tcp, peer, arrival).await {
-                            handler(accepted).await;
-                        }
-                    });
-                }
-                Some(ended) = tasks.join_next() => this.report(ended),
+                () = &mut stop => break,
+                arrived = entrance.next(&socket, &mut pause) => open.spawn(arrived, &handler),
+                () = open.one_ends() => {}
             }
         }
+        drop(socket);
+        open.stop().await;
     }
+}
 
+impl Entrance {
     /// The next connection, once there is room for one. Cancel-safe.
-    async fn next(&self, pause: &mut Pause) -> Arrived {
+    async fn next(&self, socket: &TcpListener, pause: &mut Pause) -> Arrived {
         loop {
             sleep_until(pause.until).await;
             let counted = Arc::clone(&self.gate.connections).acquire_owned().await;
-            match (self.socket.accept().await, counted) {
+            match (socket.accept().await, counted) {
                 (Ok((tcp, peer)), Ok(counted)) => {
                     pause.over();
                     let arrival = self.gate.places.arrive(peer.ip());
@@ -183,13 +193,33 @@ impl Listener {
                     }
                 }
                 // The semaphore is never closed.
-                (_, Err(_)) => std::future::pending().await,
+                (_, Err(_)) => pending().await,
             }
         }
     }
 
-    /// Waits for a place, then for the handshake.
-    async fn admit(&self, tcp: TcpStream, peer: SocketAddr, arrival: Arrival) -> Option<Accepted> {
+    /// Waits for a place, then for the handshake; no longer than the listener is there.
+    pub(super) async fn admit(
+        &self,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        arrival: Arrival,
+        mut stop: Stop,
+    ) -> Option<Accepted> {
+        let (stream, identity, place) = tokio::select! {
+            biased;
+            () = &mut stop => None,
+            entered = self.enter(tcp, peer, arrival) => entered,
+        }?;
+        Some(Accepted { stream, peer, identity, place, stop })
+    }
+
+    async fn enter(
+        &self,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        arrival: Arrival,
+    ) -> Option<(ClientStream, Option<PeerIdentity>, PreAuthPlace)> {
         let place = match arrival {
             Arrival::Enters(place) => place,
             Arrival::Waits(waiting) => match timeout(limits::PLACE_WAIT, waiting.turn()).await {
@@ -203,16 +233,13 @@ impl Listener {
             debug!(%peer, %error, "socket options");
         }
         match &self.encryption {
-            Encryption::Plain => {
-                Some(Accepted { stream: ClientStream::Plain(tcp), peer, identity: None, place })
-            }
+            Encryption::Plain => Some((ClientStream::Plain(tcp), None, place)),
             Encryption::Tls(config) => {
                 let acceptor = TlsAcceptor::from(Arc::clone(&config.borrow()));
                 match timeout(limits::HANDSHAKE, acceptor.accept(tcp)).await {
                     Ok(Ok(tls)) => {
                         let identity = peer_identity(tls.get_ref().1);
-                        let stream = ClientStream::Tls(Box::new(tls));
-                        Some(Accepted { stream, peer, identity, place })
+                        Some((ClientStream::Tls(Box::new(tls)), identity, place))
                     }
                     Ok(Err(error)) => {
                         debug!(%peer, %error, "TLS handshake");
@@ -230,7 +257,7 @@ impl Listener {
         }
     }
 
-    fn ended(&self, peer: SocketAddr, reason: Ending) -> Option<Accepted> {
+    fn ended<T>(&self, peer: SocketAddr, reason: Ending) -> Option<T> {
         debug!(listener = %self.name, %peer, ?reason, "connection ended early");
         let penalised = match reason {
             Ending::SourceFull => Some("too many of this source wait"),
@@ -245,7 +272,7 @@ impl Listener {
         None
     }
 
-    fn report(&self, ended: Result<(), JoinError>) {
+    pub(super) fn report(&self, ended: Result<(), JoinError>) {
         if ended.is_err_and(|error| error.is_panic()) {
             audit::record(Event::PanicCaught { task: &self.name });
             self.gate.metrics.listen.ended(&self.name, Ending::Panicked);
@@ -254,11 +281,11 @@ impl Listener {
 }
 
 /// A connection just accepted, with its place in the count of all.
-struct Arrived {
-    tcp: TcpStream,
-    peer: SocketAddr,
-    arrival: Arrival,
-    _counted: OwnedSemaphorePermit,
+pub(super) struct Arrived {
+    pub(super) tcp: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) arrival: Arrival,
+    pub(super) _counted: OwnedSemaphorePermit,
 }
 
 /// When `accept` may be tried again, so that a full descriptor table does not spin the loop.
@@ -326,6 +353,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpSocket;
     use tokio::sync::mpsc;
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -341,7 +369,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (send, accepted) = mpsc::channel(64);
         let mut tasks = JoinSet::new();
-        tasks.spawn(listener.run(move |accepted| {
+        tasks.spawn(listener.run(pending(), move |accepted| {
             let send = send.clone();
             // Open until the test drops the channel's other end.
             async move {

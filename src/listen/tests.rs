@@ -1,3 +1,4 @@
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use tokio::io::{
 };
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -42,7 +43,7 @@ async fn open(encryption: Encryption) -> Open {
     let address = listener.local_addr().unwrap();
     let (send, accepted) = mpsc::channel(1024);
     let mut run = JoinSet::new();
-    run.spawn(listener.run(move |accepted| {
+    run.spawn(listener.run(pending(), move |accepted| {
         let send = send.clone();
         async move { send.send(accepted).await.unwrap_or_default() }
     }));
@@ -232,6 +233,37 @@ async fn dropping_the_listener_ends_its_connections() {
 }
 
 #[tokio::test]
+async fn a_listener_that_stops_takes_nobody_and_waits_for_its_handlers() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let listener =
+        Listener::bind("test", any, Encryption::Plain, Gate::new(Metrics::new())).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let running = tokio::spawn(listener.run(stopped, async |mut accepted: Accepted| {
+        accepted.stream.write_all(b"+").await.unwrap();
+        accepted.stop.await;
+        accepted.stream.write_all(b"-").await.unwrap();
+    }));
+    let mut buf = [0; 1];
+    let mut clients = Vec::new();
+    for _ in 0..limits::UNAUTHENTICATED_PER_SOURCE {
+        let mut tcp = connect(address).await;
+        tcp.read_exact(&mut buf).await.unwrap();
+        clients.push(tcp);
+    }
+    let mut waits = connect(address).await;
+    stop.send(()).unwrap();
+    running.await.unwrap();
+    for mut tcp in clients {
+        tcp.read_exact(&mut buf).await.unwrap();
+        assert_eq!(&buf, b"-");
+    }
+    assert!(!matches!(waits.read(&mut buf).await, Ok(1..)));
+    assert!(TcpSocket::new_v4().unwrap().connect(address).await.is_err(), "it listens no more");
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_costs_its_connection_only() {
     let metrics = Metrics::new();
     let gate = Gate::new(Arc::clone(&metrics));
@@ -240,7 +272,7 @@ async fn a_handler_that_panics_costs_its_connection_only() {
     let address = listener.local_addr().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let mut run = JoinSet::new();
-    run.spawn(listener.run(move |mut accepted| {
+    run.spawn(listener.run(pending(), move |mut accepted| {
         let first = calls.fetch_add(1, Ordering::SeqCst) == 0;
         async move {
             assert!(!first, "a seeded panic");
@@ -379,7 +411,7 @@ async fn a_recorder_restarts_with_200_connections_and_one_stale_password() {
     let listener = Listener::bind("test", any, encryption, Gate::new(metrics)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut run = JoinSet::new();
-    run.spawn(listener.run(move |accepted| line_login(Arc::clone(&auth), accepted)));
+    run.spawn(listener.run(pending(), move |accepted| line_login(Arc::clone(&auth), accepted)));
 
     let start = Instant::now();
     let mut clients = JoinSet::new();

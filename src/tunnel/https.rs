@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 use super::armour::{Decoder, NotBase64};
@@ -24,7 +24,7 @@ pub struct Halves<S> {
     _alive: oneshot::Sender<()>,
 }
 
-impl<S: AsyncRead + Unpin> Halves<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Halves<S> {
     /// `body` is what came of the body together with the POST's head.
     pub(super) fn new(
         down: S,
@@ -59,6 +59,12 @@ impl<S: AsyncRead + Unpin> Halves<S> {
                 .decode(text.filled(), self.decoded.end())
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
+    }
+
+    /// Ends both halves. The client hears nothing on its POST but this.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.down).poll_shutdown(cx))?;
+        Pin::new(&mut self.up).poll_shutdown(cx)
     }
 
     /// Ready when the client closed the GET half, or says something on it.

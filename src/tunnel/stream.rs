@@ -73,7 +73,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.get_mut().down()).poll_shutdown(cx)
+        match self.get_mut() {
+            Self::Https(halves) => halves.poll_shutdown(cx),
+            Self::Direct(_, stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::WebSocket(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
     }
 }
 

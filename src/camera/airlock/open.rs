@@ -17,21 +17,22 @@ use url::Url;
 
 use super::door::{Door, random_hex};
 use super::rewrite::Rewriter;
-use super::session::{Running, Shared, Verdict};
+use super::session::{Report, Running, Shared, Verdict};
 use super::{Counts, EndReason, Failure, Items, LoginMemory, Opened, OpenedTrack, Request};
 use crate::media::TrackKind;
 
 /// Opens a session over `camera`, an already connected byte stream, and plays it.
 ///
 /// `redial` is called at most once, if the camera closes the connection with its first `401`; it must
-/// connect to the same address. Each step has its limit, so it returns; the caller may put a timeout
-/// around it: dropping the future ends the session. The failure's reason is the airlock's own, never
-/// retina's text.
+/// connect to the same address. Each step has its limit, so it returns; so it does once `stop` has, with TEARDOWN
+/// said if there was a session. Dropping the future ends the session too, but nobody waits for its TEARDOWN. The
+/// failure's reason is the airlock's own, never retina's text.
 pub async fn open<S, R, F>(
     camera: S,
     redial: R,
     request: &Request,
     memory: LoginMemory,
+    stop: impl Future<Output = ()>,
 ) -> Result<Opened, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -48,7 +49,15 @@ where
     let shared = Arc::new(Shared::new(memory));
     let mut running = Running::start(camera, redial, door, rewriter, Arc::clone(&shared));
 
-    let driven = AssertUnwindSafe(Box::pin(drive(url, &shared))).catch_unwind().await;
+    let driven = tokio::select! {
+        biased;
+        () = stop => None,
+        driven = AssertUnwindSafe(Box::pin(drive(url, &shared))).catch_unwind() => Some(driven),
+    };
+    let Some(driven) = driven else {
+        let Report { reason, memory, counts } = running.stop().await;
+        return Err(Failure { reason, memory, counts });
+    };
     let verdict = match driven {
         Ok(Ok((demuxed, tracks))) => {
             let starts = shared.starts();

@@ -348,8 +348,14 @@ where
         Ok(())
     }
 
-    /// TEARDOWN, and its answer, so that the camera's session slot is free before the socket closes.
+    /// TEARDOWN, and its answer, so that the camera's session slot is free before the socket closes; and the end
+    /// of TLS, if there is any.
     async fn say_goodbye(&mut self) -> io::Result<()> {
+        self.tear_down().await?;
+        self.camera.shutdown().await
+    }
+
+    async fn tear_down(&mut self) -> io::Result<()> {
         let Some((bytes, cseq)) = self.rewriter.teardown() else { return Ok(()) };
         tell(&mut self.camera, &bytes).await?;
         while !self.rewriter.is_farewell(&mut self.from_camera, cseq) {

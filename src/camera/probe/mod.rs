@@ -234,7 +234,7 @@ async fn open(settings: &Settings) -> Result<(Opened, Option<Peer>), Ending> {
         kinds: Kinds::ALL,
     };
     let Arrived { line, peer, first_use: _ } = way.connect().await?;
-    let opened = way.open(line, &request, LoginMemory::Nothing);
+    let opened = way.open(line, &request, LoginMemory::Nothing, std::future::pending());
     match timeout(limits::PROBE_OPEN, opened).await {
         Ok(Ok(opened)) => Ok((opened, peer)),
         Ok(Err(NotOpened { ending, .. })) => Err(ending),

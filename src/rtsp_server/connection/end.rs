@@ -3,13 +3,12 @@
 use std::io;
 use std::net::IpAddr;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
-use super::{Connection, Stage};
+use super::{Connection, READ_BYTES, Stage};
 use crate::audit::{self, Event};
 use crate::hub::EndReason;
-use crate::limits;
 use crate::rtsp::Violation;
 use crate::rtsp_server::machine::CloseReason;
 
@@ -49,6 +48,9 @@ pub enum End {
     /// A stream it plays ended or changed its format.
     #[error("{0}")]
     Stream(EndReason),
+    /// The gateway stops.
+    #[error("the gateway stops")]
+    Stopping,
 }
 
 impl End {
@@ -84,26 +86,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             End::Violation(_) | End::Below(_) => "broke the protocol",
             End::Rules(_) => "broke the rules",
             End::Stalled => "took no data",
-            End::Closed | End::Failed(_) | End::Revoked | End::Stream(_) => return,
+            End::Closed | End::Failed(_) | End::Revoked | End::Stream(_) | End::Stopping => return,
         };
         audit::record(Event::ConnectionPenalised { source, reason });
     }
 
     /// A clean end says so, where nothing hangs half written.
-    pub(super) async fn say_goodbye(&mut self, end: &End) {
+    pub(super) async fn say_goodbye(&mut self, end: &End, deadline: Instant) {
         let is_clean = match end {
             End::Silent
             | End::SlowRequest
             | End::NoLogin
             | End::Violation(_)
             | End::Rules(_)
-            | End::Stream(_) => self.outbox.is_idle(),
+            | End::Stream(_)
+            | End::Stopping => self.outbox.is_idle(),
             End::Below(_) | End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,
         };
         if is_clean {
             // Nobody waits for the outcome: the connection is dropped next.
-            timeout(limits::GOODBYE, self.stream.shutdown()).await.ok();
+            timeout_at(deadline, self.leave(end)).await.ok();
         }
+    }
+
+    async fn leave(&mut self, end: &End) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        // To close over what a client said last is to reset the connection, and with it goes what the kernel
+        // has yet to send. A client that listens has the end in hand at once, and closes too.
+        if matches!(end, End::Stream(_) | End::Stopping) {
+            let mut unheard = [0; READ_BYTES];
+            while self.stream.read(&mut unheard).await? > 0 {}
+        }
+        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::machine::{Answer, Begin, Effect, Machine, Play, PlayAction, Refused, SessionId, Step};
 use super::{Peer, Server};
@@ -39,16 +39,32 @@ const READ_BYTES: usize = 2048;
 /// Units written one after the other before the loop looks at the client's requests again.
 const UNITS_AT_ONCE: usize = 8;
 
-/// Serves one client to the end. `place` is given back once the client has logged in.
-pub async fn serve<S>(stream: S, peer: Peer, place: PreAuthPlace, server: Arc<Server>) -> End
+/// Serves one client to the end, which comes within [`limits::GOODBYE`] once `stop` returns. `place` is given
+/// back once the client has logged in.
+pub async fn serve<S>(
+    stream: S,
+    peer: Peer,
+    place: PreAuthPlace,
+    server: Arc<Server>,
+    stop: impl Future<Output = ()>,
+) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let _counted = server.metrics.rtsp_server.connection(&server.listener);
     let mut connection = Connection::new(stream, &peer, place, server);
-    let end = connection.run().await;
+    let ended = tokio::select! {
+        biased;
+        () = stop => None,
+        end = connection.run() => Some(end),
+    };
+    let goodbye = Instant::now() + limits::GOODBYE;
+    let end = match ended {
+        Some(end) => end,
+        None => connection.finish(goodbye).await,
+    };
     connection.write_down(&end, peer.address.ip());
-    connection.say_goodbye(&end).await;
+    connection.say_goodbye(&end, goodbye).await;
     tracing::debug!(peer = %peer.address, reason = %end, "RTSP connection ended");
     end
 }
@@ -134,6 +150,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Err(end) => return end,
             }
         }
+    }
+
+    /// Writes what was begun, and takes up nothing new.
+    async fn finish(&mut self, deadline: Instant) -> End {
+        self.job = None;
+        self.stage.close(End::Stopping);
+        timeout_at(deadline, self.run()).await.unwrap_or(End::Stopping)
     }
 
     async fn step(&mut self) -> Result<(), End> {

@@ -2,6 +2,7 @@
 
 mod dialects;
 
+use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -245,7 +246,7 @@ async fn no_redial<S>() -> io::Result<S> {
 
 async fn open_plain(camera: Camera) -> (Result<Opened, Failure>, JoinHandle<Seen>) {
     let (near, seen) = start(camera);
-    (open(near, no_redial, &request(), LoginMemory::Nothing).await, seen)
+    (open(near, no_redial, &request(), LoginMemory::Nothing, pending()).await, seen)
 }
 
 fn methods(seen: &Seen) -> Vec<Method> {
@@ -362,7 +363,8 @@ async fn logins_open_and_wrong_ones_say_so() {
         let camera = Camera { asks: Asks::Digest(Algorithm::Md5), ..Camera::plain(Plays::Media) };
         let (near, _seen) = start(camera);
         let request = Request { login, ..request() };
-        let failure = open(near, no_redial, &request, LoginMemory::Nothing).await.unwrap_err();
+        let failure =
+            open(near, no_redial, &request, LoginMemory::Nothing, pending()).await.unwrap_err();
         assert_eq!((failure.reason, failure.reason.fault()), (reason, Fault::Login));
         assert_eq!(failure.memory, LoginMemory::DigestSeen);
     }
@@ -378,23 +380,54 @@ async fn a_camera_that_closes_with_its_401_is_dialled_once() {
         counted.fetch_add(1, Ordering::Relaxed);
         Ok(start(camera()).0)
     };
-    let opened = open(near, redial, &request(), LoginMemory::Nothing).await;
+    let opened = open(near, redial, &request(), LoginMemory::Nothing, pending()).await;
     assert!(opened.unwrap().items.next().await.is_some());
     assert_eq!(dials.load(Ordering::Relaxed), 1);
 
     let (near, _seen) = start(camera());
     let failing = async || Err(io::ErrorKind::ConnectionRefused.into());
-    let failure = open(near, failing, &request(), LoginMemory::Nothing).await.unwrap_err();
+    let failure =
+        open(near, failing, &request(), LoginMemory::Nothing, pending()).await.unwrap_err();
     assert_eq!(failure.reason, EndReason::RedialFailed);
+}
+
+#[tokio::test]
+async fn who_stops_while_it_opens_says_goodbye_for_what_was_set_up() {
+    let (near, mut far) = tokio::io::duplex(64 * 1024);
+    let (asked_to_play, stop) = tokio::sync::oneshot::channel();
+    // Takes all but PLAY, which it never answers.
+    let camera = tokio::spawn(async move {
+        let camera = Camera::plain(Plays::Media);
+        let (mut seen, mut buffer, mut decoder) = (Vec::new(), BytesMut::new(), Decoder::new());
+        let mut asked_to_play = Some(asked_to_play);
+        while far.read_buf(&mut buffer).await.unwrap() > 0 {
+            while let Some(Item::Request(asked)) = decoder.decode(&mut buffer).unwrap() {
+                if asked.method == Method::Play {
+                    asked_to_play.take().unwrap().send(()).unwrap();
+                } else {
+                    far.write_all(camera.answer(&asked).0.as_bytes()).await.unwrap();
+                }
+                seen.push(asked);
+            }
+        }
+        seen
+    });
+    let stop = async { stop.await.unwrap() };
+    let failure = open(near, no_redial, &request(), LoginMemory::Nothing, stop).await.unwrap_err();
+    assert_eq!(failure.reason, EndReason::Stopped);
+    let seen = camera.await.unwrap();
+    assert_eq!(methods(&seen).last(), Some(&Method::Teardown), "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_camera_that_says_nothing_or_takes_nothing_is_left() {
     let (near, _far) = tokio::io::duplex(64 * 1024);
-    let failure = open(near, no_redial, &request(), LoginMemory::Nothing).await.unwrap_err();
+    let failure =
+        open(near, no_redial, &request(), LoginMemory::Nothing, pending()).await.unwrap_err();
     assert_eq!(failure.reason, EndReason::NoAnswer);
     let (near, _far) = tokio::io::duplex(16);
-    let failure = open(near, no_redial, &request(), LoginMemory::Nothing).await.unwrap_err();
+    let failure =
+        open(near, no_redial, &request(), LoginMemory::Nothing, pending()).await.unwrap_err();
     assert_eq!(failure.reason, EndReason::CameraNotReading);
 }
 
@@ -429,8 +462,9 @@ impl AsyncWrite for Forged {
 
 #[tokio::test]
 async fn broken_tls_is_no_lost_connection() {
-    let never = std::future::pending::<io::Result<Forged>>;
-    let failure = open(Forged, never, &request(), LoginMemory::Nothing).await.unwrap_err();
+    let never = pending::<io::Result<Forged>>;
+    let failure =
+        open(Forged, never, &request(), LoginMemory::Nothing, pending()).await.unwrap_err();
     assert_eq!(failure.reason, EndReason::BrokenTls);
 }
 
@@ -484,8 +518,8 @@ async fn a_second_connection_is_waited_for_only_so_long() {
     let camera = Camera { asks: Asks::DigestAndCloses, ..Camera::plain(Plays::Media) };
     let (near, _seen) = start(camera);
     let began = tokio::time::Instant::now();
-    let never = std::future::pending::<io::Result<DuplexStream>>;
-    let failure = open(near, never, &request(), LoginMemory::Nothing).await.unwrap_err();
+    let never = pending::<io::Result<DuplexStream>>;
+    let failure = open(near, never, &request(), LoginMemory::Nothing, pending()).await.unwrap_err();
     assert_eq!(failure.reason, EndReason::RedialFailed);
     assert_eq!(began.elapsed(), limits::CAMERA_CONNECT + limits::CAMERA_HANDSHAKE);
 }

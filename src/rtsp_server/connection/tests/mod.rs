@@ -4,6 +4,7 @@
 mod foreign;
 mod limits;
 mod media;
+mod stop;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{BufMut, Bytes, BytesMut};
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -39,6 +41,7 @@ pub(super) struct Gateway {
     pub(super) picture: Arc<Track>,
     pub(super) sound: Arc<Track>,
     pub(super) places: Places,
+    stop: watch::Sender<bool>,
     epoch: Instant,
 }
 
@@ -67,6 +70,7 @@ impl Gateway {
                 clock_rate: 8_000,
             }),
             places: Places::new(),
+            stop: watch::Sender::new(false),
             epoch: tokio::time::Instant::now().into_std(),
         }
     }
@@ -87,7 +91,18 @@ impl Gateway {
     {
         let since = tokio::time::Instant::now();
         let peer = Peer { address: ([127, 0, 0, 1], 9).into(), identity: None, since };
-        serve(stream, peer, self.place(), Arc::clone(&self.server))
+        let mut stop = self.stop.subscribe();
+        let stop = async move {
+            if stop.wait_for(|stop| *stop).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        serve(stream, peer, self.place(), Arc::clone(&self.server), stop)
+    }
+
+    /// Tells all connections to end.
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
     }
 
     fn place(&self) -> PreAuthPlace {

@@ -1,5 +1,6 @@
 //! What a consumer sees of a scripted camera: with retina alone, and through the airlock.
 
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -157,7 +158,7 @@ pub(super) async fn through(script: Script, until: Until) -> Through {
     #[allow(clippy::disallowed_methods, reason = "the test's own camera")]
     let socket = TcpStream::connect(address).await.unwrap();
     let request = Request { url, ..request() };
-    let opening = open(socket, no_redial, &request, LoginMemory::Nothing);
+    let opening = open(socket, no_redial, &request, LoginMemory::Nothing, pending());
     let (result, counts) = match tokio::time::timeout(BOUND, opening).await.unwrap() {
         Ok(opened) => tokio::time::timeout(BOUND, play_through(opened, until)).await.unwrap(),
         Err(failure) => (Err(failure.reason), failure.counts),
