@@ -2,7 +2,8 @@
 # Installs what the tests need and runs all of them. Prints the minutes of each stage.
 #
 #   ./test.sh            everything
-#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny build e2e fuzz
+#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny build e2e fuzz soak soak_and_fuzz
+#   ./test.sh --soak MINUTES   the soak for so long, with what it needs
 #
 # Debian 12 and Rust by rustup are assumed; packages are installed as root or through sudo. Nothing is skipped: what
 # cannot be installed fails.
@@ -10,11 +11,12 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 VENV=tests/.venv
+SOAK_MINUTES=10
 DENY_VERSION=0.20.2
 PACKAGES="g++ ffmpeg openssl gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-x glib-networking
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi python3-gst-1.0 python3-numpy python3-venv
-  motion zoneminder mariadb-server"
+  motion zoneminder mariadb-server iproute2 nftables"
 POLICY=/usr/sbin/policy-rc.d
 
 install_packages() {
@@ -72,9 +74,33 @@ stage_deny() {
 stage_build() { cargo build --locked --release --quiet; }
 # A smoke of half a minute for each target, corpora included; fuzz/run says how to go on longer.
 stage_fuzz() { fuzz/run 30; }
+# In namespaces of its own, which only root may make everywhere.
+stage_soak() {
+  local root=""
+  [ "$(id -u)" = 0 ] || root="sudo --preserve-env=CI,CAMLOCK_BIN"
+  $root "$VENV/bin/python" -B tests/soak/run.py "$SOAK_MINUTES"
+}
+# The soak needs half a core: the smoke of the fuzz targets runs beside it, one at a time and behind everything else.
+stage_soak_and_fuzz() {
+  local log=tests/.work/fuzz.log soaked=0 fuzzed=0 fuzz
+  mkdir -p tests/.work
+  JOBS=1 setsid nice -n 19 bash -c 'fuzz/run 30 && echo "the fuzz smoke took $SECONDS s"' >"$log" 2>&1 &
+  fuzz=$!
+  # shellcheck disable=SC2064 # the number as it is now
+  trap "kill -- -$fuzz 2>/dev/null || true" EXIT
+  stage_soak || soaked=$?
+  wait "$fuzz" || fuzzed=$?
+  trap - EXIT
+  cat "$log"
+  [ "$soaked" = 0 ] && [ "$fuzzed" = 0 ]
+}
 stage_e2e() { "$VENV/bin/pytest" -q --durations=10 -p no:cacheprovider tests/e2e; }
 
-stages=${*:-install format lint unit oracles docs deny build e2e fuzz}
+if [ "${1:-}" = --soak ]; then
+  SOAK_MINUTES=${2:?usage: ./test.sh --soak MINUTES}
+  set -- install build soak
+fi
+stages=${*:-install format lint unit oracles docs deny build e2e soak_and_fuzz}
 times=""
 for stage in $stages; do
   echo "== $stage"
