@@ -66,11 +66,14 @@ impl Shared {
     }
 }
 
-/// Whether sessions that play are sent anything.
+/// What sessions that play are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Media {
+    /// Each unit when it is due.
     Flowing,
     Held,
+    /// The next unit at once, until the camera has sent so many.
+    Granted(u64),
 }
 
 /// Counters behind [`Counts`].
@@ -152,7 +155,15 @@ impl Camera {
         self.media.send_replace(Media::Held);
     }
 
-    /// Ends [`Self::pause`].
+    /// Sends at the pace of whoever calls this: from now on the next unit goes out at once, until the camera has
+    /// sent `units` since it was made, in all sessions together ([`Counts::units`]). Nothing is lost in between,
+    /// and timestamps follow the clock: a unit's is that of the moment when it was sent.
+    pub fn grant(&self, units: u64) {
+        self.media.send_replace(Media::Granted(units));
+    }
+
+    /// Ends [`Self::pause`] and [`Self::grant`]; after the latter pictures go on from the last one sent, each when
+    /// it is due.
     pub fn resume(&self) {
         self.media.send_replace(Media::Flowing);
     }
@@ -160,7 +171,7 @@ impl Camera {
     /// What it saw so far.
     pub fn counts(&self) -> Counts {
         let counters = &self.shared.counters;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let read = Counters::read;
         Counts {
             connections: read(&counters.connections),
             requests: read(&counters.requests),
@@ -191,6 +202,16 @@ impl Camera {
 impl Counters {
     pub(super) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
+    /// Counts a unit if fewer than `most` were sent.
+    pub(super) fn claim_unit(&self, most: u64) -> bool {
+        let more = |units| (units < most).then_some(units + 1);
+        self.units.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
 

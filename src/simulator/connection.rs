@@ -1,5 +1,6 @@
 //! One RTSP connection: requests in, answers and interleaved media out, in one task and without a queue.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,16 @@ enum State {
     Playing(Box<Player>),
 }
 
+/// When the next unit goes out.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    /// At once: a timer would cost up to a millisecond.
+    Now,
+    At(Instant),
+    /// Not before something else happens.
+    Never,
+}
+
 /// Why a connection ended. Only tests and counters care.
 enum Ended {
     Closed,
@@ -94,10 +105,7 @@ impl Connection {
         let (mut decoder, mut buffer) = (Decoder::new(), BytesMut::with_capacity(4096));
         let mut heard = Instant::now();
         loop {
-            let due = match &self.state {
-                State::Idle | State::Ready { .. } => None,
-                State::Playing(player) => Some(player.due()),
-            };
+            let due = self.due();
             tokio::select! {
                 read = reader.read_buf(&mut buffer) => {
                     if read? == 0 {
@@ -111,13 +119,25 @@ impl Connection {
                         }
                     }
                 }
-                () = sleep_until(due.unwrap_or(heard + SILENCE)), if due.is_some() => {
+                () = reached(due) => {
                     let bytes = self.next_bytes();
                     self.shared.tell_sent(&bytes);
                     write(&mut writer, &bytes).await?;
                 }
+                // Another pace. An error: the camera is gone.
+                changed = self.media.changed() => changed.map_err(|_| Ended::Closed)?,
                 () = sleep_until(heard + SILENCE) => return Ok(()),
             }
+        }
+    }
+
+    fn due(&self) -> Due {
+        let State::Playing(player) = &self.state else { return Due::Never };
+        let media = *self.media.borrow();
+        match media {
+            Media::Flowing | Media::Held => Due::At(player.due()),
+            Media::Granted(most) if Counters::read(&self.shared.counters.units) < most => Due::Now,
+            Media::Granted(_) => Due::Never,
         }
     }
 
@@ -133,6 +153,12 @@ impl Connection {
                 player.skip();
                 Bytes::new()
             }
+            // Another session of this camera may have taken it.
+            Media::Granted(most) if self.shared.counters.claim_unit(most) => {
+                player.make_due();
+                player.take()
+            }
+            Media::Granted(_) => Bytes::new(),
         }
     }
 
@@ -284,6 +310,14 @@ impl Connection {
         };
         let profiles = &self.shared.settings.profiles;
         Some((profiles.iter().position(|profile| profile.path == path)?, track))
+    }
+}
+
+async fn reached(due: Due) {
+    match due {
+        Due::Now => {}
+        Due::At(at) => sleep_until(at).await,
+        Due::Never => pending().await,
     }
 }
 

@@ -24,8 +24,10 @@ pub(super) struct Outgoing {
     time_base: u32,
     packets: u32,
     octets: u32,
-    /// When the next sender report goes out, in the feed's time.
+    /// When the next sender report goes out, in the session's time.
     report: Duration,
+    /// Least ticks of the next unit: two units never share a timestamp.
+    least: i64,
 }
 
 impl Outgoing {
@@ -39,6 +41,7 @@ impl Outgoing {
             packets: 0,
             octets: 0,
             report: Duration::ZERO,
+            least: i64::MIN,
         })
     }
 
@@ -60,6 +63,9 @@ pub(super) struct Player {
     started_utc: SystemTime,
     /// The feed's time at the start.
     from: Duration,
+    /// What the session's time is ahead of the feed's, nanoseconds: none unless units were sent before or after
+    /// they were due.
+    ahead: i64,
     index: u64,
 }
 
@@ -73,13 +79,20 @@ impl Player {
             tracks,
             started: Instant::now(),
             started_utc: SystemTime::now(),
+            ahead: 0,
             index: 0,
         }
     }
 
     /// When the next unit is due.
     pub(super) fn due(&self) -> Instant {
-        self.started + self.next.due.saturating_sub(self.from)
+        self.started + self.time_of(&self.next).saturating_sub(self.from)
+    }
+
+    /// Makes the next unit due now, and what follows it accordingly.
+    pub(super) fn make_due(&mut self) {
+        let now = self.from + self.started.elapsed();
+        self.ahead = nanos(now) - nanos(self.next.due);
     }
 
     /// `seq` and `rtptime` of a track's first packet, for `RTP-Info`.
@@ -89,21 +102,22 @@ impl Player {
             return Some((outgoing.seq, outgoing.rtp_time(self.next.ticks)));
         }
         // The same moment on the other clock.
-        let nanos = self.from.as_nanos() * u128::from(track.clock_rate) / 1_000_000_000;
-        Some((outgoing.seq, outgoing.rtp_time(i64::try_from(nanos).unwrap_or(0))))
+        Some((outgoing.seq, outgoing.rtp_time(ticks_of(nanos(self.from), track.clock_rate))))
     }
 
     /// The bytes of the next unit, with a sender report before it when one is due; empty for a track that was
     /// not set up.
     pub(super) fn take(&mut self) -> Bytes {
         let unit = self.step();
-        let due = unit.due;
-        let wallclock = self.started_utc + due.saturating_sub(self.from);
+        let time = self.time_of(&unit);
+        let wallclock = self.started_utc + time.saturating_sub(self.from);
+        let ahead = self.ahead;
         let Some(Some(outgoing)) = self.tracks.get_mut(usize::from(unit.track.id.0)) else {
             return Bytes::new();
         };
         let track = Arc::clone(&unit.track);
-        let ticks = unit.ticks;
+        let ticks = (unit.ticks + ticks_of(ahead, track.clock_rate)).max(outgoing.least);
+        outgoing.least = ticks + 1;
         let unit = unit.into_access_unit(Instant::now().into_std(), wallclock);
         let Some(plan) = rtp::plan(&unit) else { return Bytes::new() };
         let published = Published {
@@ -121,8 +135,8 @@ impl Player {
         };
         self.index += 1;
         let mut bytes = BytesMut::new();
-        if due >= outgoing.report {
-            outgoing.report = due + limits::SENDER_REPORT;
+        if time >= outgoing.report {
+            outgoing.report = time + limits::SENDER_REPORT;
             let report = rtp::sender_report(
                 &ReportPoint::before(&published),
                 outgoing.channels.1,
@@ -144,10 +158,25 @@ impl Player {
         let _unsent = self.step();
     }
 
+    /// When a unit is due in the session's time.
+    fn time_of(&self, unit: &Unit) -> Duration {
+        let ahead = Duration::from_nanos(self.ahead.unsigned_abs());
+        if self.ahead < 0 { unit.due.saturating_sub(ahead) } else { unit.due + ahead }
+    }
+
     fn step(&mut self) -> Unit {
         let next = self.feed.next_unit();
         std::mem::replace(&mut self.next, next)
     }
+}
+
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn ticks_of(nanos: i64, clock_rate: u32) -> i64 {
+    let ticks = i128::from(nanos) * i128::from(clock_rate) / 1_000_000_000;
+    i64::try_from(ticks).unwrap_or(0)
 }
 
 /// Random bytes of the system.

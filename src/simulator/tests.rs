@@ -271,6 +271,70 @@ async fn a_held_camera_sends_nothing_and_then_goes_on() {
     }
 }
 
+/// The next picture's timestamp in seconds, by the camera's clock.
+async fn picture(session: &mut Demuxed) -> f64 {
+    loop {
+        if let CodecItem::VideoFrame(frame) = session.next().await.unwrap().unwrap() {
+            assert_eq!(frame.loss(), 0);
+            return frame.timestamp().elapsed_secs();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_on_credit_sends_no_more_and_no_less_and_at_once() {
+    let simulator = start(vec![camera(Login::None, Source::Pattern(PATTERN), Audio::None)]);
+    let camera = &simulator.cameras()[0];
+    camera.grant(2);
+    let mut session = play(&camera.url(0).unwrap(), None).await.unwrap();
+    let first = picture(&mut session).await;
+    // Far less than the 40 ms of two pictures at their own pace, but never the same.
+    let second = picture(&mut session).await;
+    assert!(second > first && second < first + 0.02, "{first} {second}");
+    let quiet = tokio::time::timeout(Duration::from_secs(10), picture(&mut session)).await;
+    assert!(quiet.is_err(), "one over its credit");
+    assert_eq!(camera.counts().units, 2);
+
+    camera.grant(52);
+    let mut last = second;
+    for n in 0..50 {
+        let at = picture(&mut session).await;
+        // The clock's time, and not that of two seconds of pictures.
+        let since = at - second;
+        assert!(at > last && (9.9..10.5).contains(&since), "picture {n}: {since}");
+        last = at;
+    }
+    assert_eq!(camera.counts().units, 52);
+
+    camera.resume();
+    for _ in 0..5 {
+        let at = picture(&mut session).await;
+        assert!((at - last - 0.04).abs() < 0.001, "its own pace again: {last} {at}");
+        last = at;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_of_a_camera_share_its_credit() {
+    let simulator = start(vec![camera(Login::None, Source::Pattern(PATTERN), Audio::None)]);
+    let camera = &simulator.cameras()[0];
+    camera.grant(0);
+    let url = camera.url(0).unwrap();
+    let (mut one, mut other) = (play(&url, None).await.unwrap(), play(&url, None).await.unwrap());
+    camera.grant(7);
+    let mut pictures = 0;
+    let both = async {
+        loop {
+            tokio::select! {
+                _ = picture(&mut one) => pictures += 1,
+                _ = picture(&mut other) => pictures += 1,
+            }
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(5), both).await.is_err());
+    assert_eq!((pictures, camera.counts().units), (7, 7));
+}
+
 #[tokio::test]
 async fn only_loopback_is_listened_on() {
     for ip in [
