@@ -1,8 +1,10 @@
 //! Processes: started, talked to by lines, and measured through `/proc`.
 
-use std::ffi::OsStr;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use super::Result;
 
@@ -61,7 +63,30 @@ impl Part {
             let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
             nanos += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
         }
-        Ok(std::time::Duration::from_nanos(nanos).as_secs_f64())
+        Ok(Duration::from_nanos(nanos).as_secs_f64())
+    }
+
+    /// User and system time of each of its threads so far. With it, [`Self::cpu_since`] is right where threads
+    /// end: what one of them took before is not taken for time of the window.
+    pub fn cpu_by_thread(&self) -> Result<HashMap<OsString, Duration>> {
+        let mut threads = HashMap::new();
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let task = task?;
+            // It may end meanwhile.
+            let Ok(text) = std::fs::read_to_string(task.path().join("schedstat")) else { continue };
+            let nanos = text.split(' ').next().unwrap_or_default().parse()?;
+            threads.insert(task.file_name(), Duration::from_nanos(nanos));
+        }
+        Ok(threads)
+    }
+
+    /// User and system time since then, seconds; without that of threads that ended since.
+    pub fn cpu_since(&self, before: &HashMap<OsString, Duration>) -> Result<f64> {
+        let now = self.cpu_by_thread()?;
+        let since = |(thread, time): (&OsString, &Duration)| {
+            time.saturating_sub(before.get(thread).copied().unwrap_or_default())
+        };
+        Ok(now.iter().map(since).sum::<Duration>().as_secs_f64())
     }
 
     /// Resident memory, KiB.

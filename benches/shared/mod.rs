@@ -9,11 +9,14 @@
     reason = "a bench measures real time, from outside, and connects to what it started"
 )]
 
+pub mod camera;
 pub mod child;
 pub mod figures;
 pub mod gateway;
+pub mod pace;
 pub mod reader;
 pub mod serve;
+pub mod taken;
 
 /// What goes wrong ends the bench.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

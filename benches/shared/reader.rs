@@ -1,5 +1,6 @@
 //! Readers that count what arrives and do not decrypt it: a process with any number of them.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use base64::Engine;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -111,9 +112,20 @@ pub async fn connector(ca: &Path) -> Result<TlsConnector> {
 
 /// A handshake; tried again while nobody listens yet.
 pub async fn connect(connector: &TlsConnector, port: u16) -> Result<TlsStream<TcpStream>> {
+    connect_from(Ipv4Addr::LOCALHOST, connector, port).await
+}
+
+/// The same from another loopback address: the gateway gives each some places before login.
+pub async fn connect_from(
+    source: Ipv4Addr,
+    connector: &TlsConnector,
+    port: u16,
+) -> Result<TlsStream<TcpStream>> {
     let started = Instant::now();
     let socket = loop {
-        match TcpStream::connect(("127.0.0.1", port)).await {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        match socket.connect((Ipv4Addr::LOCALHOST, port).into()).await {
             Err(_) if started.elapsed() < Duration::from_secs(10) => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -135,7 +147,17 @@ pub async fn play_over_tls(
     port: u16,
     stream: &str,
 ) -> Result<TlsStream<TcpStream>> {
-    let mut tls = connect(connector, port).await?;
+    play_from(Ipv4Addr::LOCALHOST, connector, port, stream).await
+}
+
+/// The same from another loopback address.
+pub async fn play_from(
+    source: Ipv4Addr,
+    connector: &TlsConnector,
+    port: u16,
+    stream: &str,
+) -> Result<TlsStream<TcpStream>> {
+    let mut tls = connect_from(source, connector, port).await?;
     let url = format!("rtsps://localhost:{port}/{stream}");
     let started = Instant::now();
     let described = loop {
@@ -143,7 +165,7 @@ pub async fn play_over_tls(
             // The camera has not been seen yet.
             Err(_) if started.elapsed() < Duration::from_secs(15) => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                tls = connect(connector, port).await?;
+                tls = connect_from(source, connector, port).await?;
             }
             described => break described?,
         }

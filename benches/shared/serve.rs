@@ -1,6 +1,7 @@
 //! What the gateway is compared with: loops that push the same units, at the same pace, through rustls, and do
 //! nothing else. No RTSP, no login, no ring, no lag policy, no packetisation while they run.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::gateway::Load;
+use super::pace::{self, Publisher};
 use super::{Result, child};
 
 /// Units that a reader of the loop may be behind before it loses some.
@@ -32,7 +34,7 @@ pub enum Writes {
     Packet,
 }
 
-/// The role `serve`: CA-FILE unit|packet KBIT FPS GOP. Says its port.
+/// The role `serve`: CA-FILE unit|packet KBIT FPS GOP. Says its port, then is a [`pace::publish`]er.
 pub fn role(arguments: &[String]) -> Result<()> {
     let [ca, writes, kbit, fps, gop] = arguments else {
         return Err("serve: CA unit|packet KBIT FPS GOP".into());
@@ -42,25 +44,39 @@ pub fn role(arguments: &[String]) -> Result<()> {
     let forms = forms(load)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let acceptor = acceptor(Path::new(ca))?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        child::say(&listener.local_addr()?.port().to_string())?;
-        let (units, _) = broadcast::channel(BEHIND);
-        tokio::spawn(publish(forms, load.fps, units.clone()));
-        loop {
-            let (socket, _) = listener.accept().await?;
-            socket.set_nodelay(true)?;
-            tokio::spawn(serve(acceptor.clone(), socket, units.clone(), writes));
-        }
-    })
+    let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
+    child::say(&listener.local_addr()?.port().to_string())?;
+    let (units, _) = broadcast::channel(BEHIND);
+    runtime.spawn(accept(listener, acceptor, units.clone(), writes));
+    pace::publish(&runtime, load.fps, Looping { forms: forms.into(), units })
 }
 
-async fn publish(forms: Vec<Bytes>, fps: u32, units: broadcast::Sender<Bytes>) {
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / fps);
-    for form in forms.iter().cycle() {
-        pace.tick().await;
+/// The same groups of pictures again and again.
+struct Looping {
+    forms: VecDeque<Bytes>,
+    units: broadcast::Sender<Bytes>,
+}
+
+impl Publisher for Looping {
+    async fn push(&mut self) -> Result<u64> {
+        self.forms.rotate_left(1);
+        let form = self.forms.back().ok_or("no units")?;
         // Nobody may listen yet.
-        let _readers = units.send(form.clone());
+        let _readers = self.units.send(form.clone());
+        Ok(form.len() as u64)
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    units: broadcast::Sender<Bytes>,
+    writes: Writes,
+) -> Result<()> {
+    loop {
+        let (socket, _) = listener.accept().await?;
+        socket.set_nodelay(true)?;
+        tokio::spawn(serve(acceptor.clone(), socket, units.clone(), writes));
     }
 }
 
