@@ -2,7 +2,8 @@
 # Installs what the tests need and runs all of them. Prints the minutes of each stage.
 #
 #   ./test.sh            everything
-#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny build e2e fuzz soak soak_and_fuzz
+#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny instructions build e2e fuzz
+#                        soak soak_and_fuzz
 #   ./test.sh --soak MINUTES   the soak for so long, with what it needs
 #
 # Debian 12 and Rust by rustup are assumed; packages are installed as root or through sudo. Nothing is skipped: what
@@ -16,7 +17,7 @@ DENY_VERSION=0.20.2
 PACKAGES="g++ ffmpeg openssl gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-x glib-networking
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi python3-gst-1.0 python3-numpy python3-venv
-  motion zoneminder mariadb-server iproute2 nftables"
+  motion zoneminder mariadb-server iproute2 nftables valgrind"
 POLICY=/usr/sbin/policy-rc.d
 
 install_packages() {
@@ -71,6 +72,8 @@ stage_deny() {
   (cd fuzz && cp ../Cargo.lock . && cargo fetch --quiet)
   cargo deny --manifest-path fuzz/Cargo.toml --config deny.toml --offline check bans licenses sources
 }
+# Counts what a unit costs against the recorded baseline. Before the build: it leaves a binary of its own there.
+stage_instructions() { cargo bench --locked --quiet --bench instructions; }
 stage_build() { cargo build --locked --release --quiet; }
 # A smoke of half a minute for each target, corpora included; fuzz/run says how to go on longer.
 stage_fuzz() { fuzz/run 30; }
@@ -100,7 +103,7 @@ if [ "${1:-}" = --soak ]; then
   SOAK_MINUTES=${2:?usage: ./test.sh --soak MINUTES}
   set -- install build soak
 fi
-stages=${*:-install format lint unit oracles docs deny build e2e soak_and_fuzz}
+stages=${*:-install format lint unit oracles docs deny instructions build e2e soak_and_fuzz}
 times=""
 for stage in $stages; do
   echo "== $stage"

@@ -9,6 +9,8 @@
 //! What does *not* belong here: dialling and back-off (the caller's), codec syntax beyond packet
 //! framing (`media`), time lines (`camera::retime`).
 
+#[doc(hidden)]
+pub mod bench;
 mod door;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
