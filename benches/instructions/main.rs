@@ -12,7 +12,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
 #[path = "../shared/steps/mod.rs"]
-#[allow(dead_code, reason = "bytes are for who times the steps")]
+#[allow(dead_code, reason = "bytes are for micro")]
 mod steps;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The steps of the hot path, each alone: what `instructions` counts.
+//! The steps of the hot path, each alone: what `micro` times and `instructions` counts.
 //!
 //! The load is that of the other benches: a simulated camera of 4 Mbit/s, 25 pictures a second, a key frame each
 //! second; one pass is that second. Everything is the same from run to run.
