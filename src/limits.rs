@@ -282,6 +282,9 @@ pub const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub const ACCEPT_NEWS: Duration = Duration::from_secs(60);
 /// No byte of a write taken by a client.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
+/// All that waits for a client, from when something began to wait: who takes a packet now and then would else hold a
+/// unit that left the ring for as long as it likes. The largest key frames at 560 kbit/s, common ones at 40.
+pub const WRITE_WHOLE: Duration = Duration::from_secs(30);
 /// Best effort goodbye to a client: what was begun, a TLS `close_notify`, and the client's own close.
 pub const GOODBYE: Duration = Duration::from_secs(1);
 /// All goodbyes of a gateway that stops, to clients and cameras at the same time; who has not taken his by then

@@ -43,7 +43,8 @@ pub struct Server {
 pub struct Settings {
     /// A session that does not play lives this long without a request.
     pub session_timeout: Duration,
-    /// A client that takes no byte for this long is cut off.
+    /// A client that takes no byte for this long is cut off; so is one that drips, after
+    /// [`limits::WRITE_WHOLE`].
     pub write_stall: Duration,
     /// How long DESCRIBE and SETUP wait for an on-demand camera.
     pub describe_wait: Duration,

@@ -26,7 +26,7 @@ impl<S> Connection<S> {
             Stage::Known | Stage::Closing(..) => None,
         };
         let request = self.partial.since().map(|since| since + limits::REQUEST);
-        let stall = self.outbox.waits_since().map(|since| since + self.server.settings.write_stall);
+        let stall = self.outbox.deadline(self.server.settings.write_stall);
         let machine = self.machine.deadline().map(Instant::from_std);
         let described =
             self.described.as_ref().map(|described| described.since + limits::DESCRIBED_KEPT);
@@ -39,11 +39,7 @@ impl<S> Connection<S> {
         let now = Instant::now();
         let has_passed =
             |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
-        if self
-            .outbox
-            .waits_since()
-            .is_some_and(|s| has_passed(s, self.server.settings.write_stall))
-        {
+        if self.outbox.deadline(self.server.settings.write_stall).is_some_and(|at| now >= at) {
             return Err(End::Stalled);
         }
         match self.stage {

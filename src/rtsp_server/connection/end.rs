@@ -39,8 +39,8 @@ pub enum End {
     /// The client asked for too much, or for nothing.
     #[error("{0}")]
     Rules(CloseReason),
-    /// No byte of a write taken within the write stall.
-    #[error("client took no data")]
+    /// No byte of a write taken within the write stall, or not all of it within [`crate::limits::WRITE_WHOLE`].
+    #[error("client took no data, or too little")]
     Stalled,
     /// A permit of one of its sessions no longer holds.
     #[error("permit revoked")]

@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
+
+use crate::limits::WRITE_WHOLE;
 
 /// Chunks in order. Bounded by its users: media is added only when it is idle, answers only below
 /// [`crate::limits::CLIENT_QUEUE`].
@@ -15,6 +18,8 @@ use tokio::time::Instant;
 pub(super) struct Outbox {
     chunks: VecDeque<Bytes>,
     state: State,
+    /// When it was last idle.
+    began: Instant,
     progress: Instant,
 }
 
@@ -28,12 +33,14 @@ enum State {
 
 impl Outbox {
     pub(super) fn new() -> Self {
-        Self { chunks: VecDeque::new(), state: State::Idle, progress: Instant::now() }
+        let now = Instant::now();
+        Self { chunks: VecDeque::new(), state: State::Idle, began: now, progress: now }
     }
 
     pub(super) fn push(&mut self, chunk: Bytes) {
         if self.is_idle() {
-            self.progress = Instant::now();
+            self.began = Instant::now();
+            self.progress = self.began;
         }
         self.state = State::Busy;
         self.chunks.push_back(chunk);
@@ -76,12 +83,12 @@ impl Outbox {
         self.chunks.len()
     }
 
-    /// When the client last took a byte, if it owes us to take one. A flush that hangs counts as nothing
-    /// taken: no more than a TLS buffer is behind it.
-    pub(super) fn waits_since(&self) -> Option<Instant> {
+    /// When the client is too slow, if it owes us to take something: no byte for as long as `stall`, or not all within
+    /// [`WRITE_WHOLE`]. A flush that hangs counts as nothing taken: no more than a TLS buffer is behind it.
+    pub(super) fn deadline(&self, stall: Duration) -> Option<Instant> {
         match self.state {
             State::Idle => None,
-            State::Busy => Some(self.progress),
+            State::Busy => Some((self.progress + stall).min(self.began + WRITE_WHOLE)),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::*;
 use crate::limits::{
     CLIENT_BUFFER_BYTES, CLIENT_QUEUE, CLIENT_SESSION_TIMEOUT, FIRST_BYTE, LOGIN, REQUEST,
-    REQUESTS_PER_SECOND, WRITE_STALL,
+    REQUESTS_PER_SECOND, WRITE_STALL, WRITE_WHOLE,
 };
 use crate::rtsp::Violation;
 use crate::rtsp_server::machine::CloseReason;
@@ -153,13 +153,34 @@ async fn a_slow_reader_is_not_a_stalled_one() {
     let mut client = gateway.client(4096);
     let session = client.set_up(&[(0, "")]).await;
     client.play(&session).await;
-    gateway.picture(0, true, 100_000);
-    for _ in 0..10 {
-        sleep(WRITE_STALL - Duration::from_secs(1)).await;
-        let mut some = [0; 4096];
-        client.stream.read_exact(&mut some).await.unwrap();
+    for number in 0..4 {
+        gateway.picture(number * 40, true, 100_000);
+        // Each within its time, if only just.
+        for _ in 0..3 {
+            sleep(WRITE_STALL - Duration::from_secs(1)).await;
+            let mut third = [0; 34_000];
+            client.stream.read_exact(&mut third).await.unwrap();
+        }
+        let mut rest = [0; 100_000];
+        while timeout(Duration::from_millis(1), client.stream.read(&mut rest)).await.is_ok() {}
     }
     assert!(!client.served.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_a_byte_a_second_is_cut_off() {
+    let gateway = Gateway::new();
+    let mut client = gateway.client(4096);
+    let session = client.set_up(&[(0, "")]).await;
+    client.play(&session).await;
+    gateway.picture(0, true, 100_000);
+    sleep(Duration::from_millis(1)).await;
+    let begin = Instant::now();
+    while timeout(Duration::from_secs(1), &mut client.served).await.is_err() {
+        assert!(begin.elapsed() <= WRITE_WHOLE, "it holds the picture for ever");
+        client.stream.read_u8().await.unwrap();
+    }
+    assert_eq!(begin.elapsed().as_secs(), WRITE_WHOLE.as_secs() - 1, "just under, by the 1 ms");
 }
 
 #[tokio::test(start_paused = true)]
