@@ -125,6 +125,12 @@ pub fn answer_lines(mut answer: impl FnMut(&str) -> String) -> Result<()> {
     Ok(())
 }
 
+/// One line to whoever watches the bench.
+pub fn complain(line: &str) {
+    // There is nobody else to tell.
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
+
 /// One line to whoever started this part.
 pub fn say(line: &str) -> Result<()> {
     let mut output = std::io::stdout().lock();

@@ -11,6 +11,7 @@
 
 pub mod camera;
 pub mod child;
+pub mod decrypted;
 pub mod figures;
 pub mod gateway;
 pub mod pace;

@@ -34,7 +34,13 @@ impl Wanted {
         vec![self.port.to_string(), ca, self.readers.to_string(), self.streams.to_string()]
     }
 
-    fn parse(arguments: &[String]) -> Result<Self> {
+    /// The stream of the reader with this number.
+    pub fn stream(&self, number: usize) -> String {
+        format!("c{}/main", number % usize::from(self.streams).max(1))
+    }
+
+    /// Of [`Wanted::arguments`].
+    pub fn parse(arguments: &[String]) -> Result<Self> {
         let [port, ca, readers, streams] = arguments else {
             return Err("readers: PORT CA READERS STREAMS".into());
         };
@@ -90,6 +96,12 @@ async fn count(mut socket: TcpStream, received: Arc<AtomicU64>) {
     while let Ok(length @ 1..) = socket.read(&mut block).await {
         received.fetch_add(length as u64, Ordering::Relaxed);
     }
+}
+
+/// Reads to the end and forgets it.
+pub async fn discard(mut socket: TcpStream) {
+    let mut block = vec![0; 64 * 1024];
+    while let Ok(1..) = socket.read(&mut block).await {}
 }
 
 /// Trusts the CA in the file, once it is there.
@@ -158,10 +170,10 @@ pub async fn play_from(
     stream: &str,
 ) -> Result<TlsStream<TcpStream>> {
     let mut tls = connect_from(source, connector, port).await?;
-    let url = format!("rtsps://localhost:{port}/{stream}");
+    let url = url(port, stream);
     let started = Instant::now();
     let described = loop {
-        match request(&mut tls, "DESCRIBE", &url, "Accept: application/sdp\r\n").await {
+        match describe(&mut tls, &url).await {
             // The camera has not been seen yet.
             Err(_) if started.elapsed() < Duration::from_secs(15) => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -170,6 +182,26 @@ pub async fn play_from(
             described => break described?,
         }
     };
+    set_up_and_play(&mut tls, &url, &described).await?;
+    Ok(tls)
+}
+
+/// The URL of a stream.
+pub fn url(port: u16, stream: &str) -> String {
+    format!("rtsps://localhost:{port}/{stream}")
+}
+
+/// DESCRIBE; head and body of the answer.
+pub async fn describe(tls: &mut TlsStream<TcpStream>, url: &str) -> Result<String> {
+    request(tls, "DESCRIBE", url, "Accept: application/sdp\r\n").await
+}
+
+/// SETUP of the last track of a description, and PLAY; the session.
+pub async fn set_up_and_play(
+    tls: &mut TlsStream<TcpStream>,
+    url: &str,
+    described: &str,
+) -> Result<String> {
     let control = described
         .lines()
         .filter_map(|line| line.strip_prefix("a=control:"))
@@ -178,11 +210,24 @@ pub async fn play_from(
     let control =
         if control.starts_with("rtsp") { control.to_owned() } else { format!("{url}/{control}") };
     let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
-    let set_up = request(&mut tls, "SETUP", &control, transport).await?;
+    let set_up = request(tls, "SETUP", &control, transport).await?;
     let session =
         set_up.lines().find_map(|line| line.strip_prefix("Session: ")).ok_or("no session")?;
     let session = session.split(';').next().unwrap_or_default().to_owned();
-    request(&mut tls, "PLAY", &url, &format!("Session: {session}\r\n")).await?;
+    request(tls, "PLAY", url, &format!("Session: {session}\r\n")).await?;
+    Ok(session)
+}
+
+/// Plays a stream of a camera that plays, as [`play_over_tls`] does; nothing is tried a second time.
+pub async fn join(
+    connector: &TlsConnector,
+    port: u16,
+    stream: &str,
+) -> Result<TlsStream<TcpStream>> {
+    let mut tls = connect(connector, port).await?;
+    let url = url(port, stream);
+    let described = describe(&mut tls, &url).await?;
+    set_up_and_play(&mut tls, &url, &described).await?;
     Ok(tls)
 }
 
