@@ -115,9 +115,9 @@ fn round(load: Load, window: Duration) -> Result<Round> {
     let stand = Stand::start(load)?;
     stand.wait_for(load.cameras.into())?;
     std::thread::sleep(Duration::from_secs(1));
-    let before = stand.gateway.cpu_seconds()?;
+    let before = stand.gateway.cpu_by_thread()?;
     std::thread::sleep(window);
-    let gateway_cpu = stand.gateway.cpu_seconds()? - before;
+    let gateway_cpu = stand.gateway.cpu_since(&before)?;
     let resident_kib = stand.gateway.resident_kib()?.to_string().parse()?;
     drop(stand);
 
@@ -125,16 +125,11 @@ fn round(load: Load, window: Duration) -> Result<Round> {
     let mut bare = Part::role("retina", &cameras.urls)?;
     bare.line()?;
     std::thread::sleep(Duration::from_secs(1));
-    let (before, bytes) = (bare.cpu_seconds()?, bare.ask("bytes")?.parse::<f64>()?);
+    let (before, bytes) = (bare.cpu_by_thread()?, bare.ask("bytes")?.parse::<f64>()?);
     std::thread::sleep(window);
-    let (after, bytes_after) = (bare.cpu_seconds()?, bare.ask("bytes")?.parse::<f64>()?);
+    let (bare_cpu, bytes_after) = (bare.cpu_since(&before)?, bare.ask("bytes")?.parse::<f64>()?);
     // The cameras send both the same: their pictures are a function of the time since their start.
-    Ok(Round {
-        gateway_cpu,
-        resident_kib,
-        bare_cpu: after - before,
-        gbit: (bytes_after - bytes) * 8.0 / 1e9,
-    })
+    Ok(Round { gateway_cpu, resident_kib, bare_cpu, gbit: (bytes_after - bytes) * 8.0 / 1e9 })
 }
 
 /// The role `retina`: pulls each URL and counts the bytes of the access units.

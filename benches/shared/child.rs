@@ -53,21 +53,9 @@ impl Part {
         self.line()
     }
 
-    /// User and system time of all its threads so far, seconds.
-    ///
-    /// The scheduler's own count, in nanoseconds: `stat` counts in steps of 10 ms. A thread that has ended
-    /// is no longer in it, so this is for processes whose threads stay.
-    pub fn cpu_seconds(&self) -> Result<f64> {
-        let mut nanos = 0_u64;
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
-            nanos += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanos).as_secs_f64())
-    }
-
-    /// User and system time of each of its threads so far. With it, [`Self::cpu_since`] is right where threads
-    /// end: what one of them took before is not taken for time of the window.
+    /// User and system time of each of its threads so far, by the scheduler's own count in nanoseconds (`stat`
+    /// counts in steps of 10 ms). With it, [`Self::cpu_since`] is right where threads end: what one of them took before
+    /// is not taken for time of the window.
     pub fn cpu_by_thread(&self) -> Result<HashMap<OsString, Duration>> {
         let mut threads = HashMap::new();
         for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {

@@ -96,9 +96,9 @@ fn round(joins: usize, players: usize, spread_ms: u64) -> Result<Round> {
     let mut joining = Part::role("joiners", &arguments)?;
     joining.line()?;
 
-    let (began, cpu) = (Instant::now(), stand.gateway.cpu_seconds()?);
+    let (began, cpu) = (Instant::now(), stand.gateway.cpu_by_thread()?);
     let answer = joining.ask("go")?;
-    let cores = (stand.gateway.cpu_seconds()? - cpu) / began.elapsed().as_secs_f64();
+    let cores = stand.gateway.cpu_since(&cpu)? / began.elapsed().as_secs_f64();
     std::thread::sleep(AFTERWARDS);
     let players = Got::parse(&playing.ask("got")?)?;
     let (mut play, mut picture) = (Vec::new(), Vec::new());
