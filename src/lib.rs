@@ -16,6 +16,7 @@ pub mod http;
 pub mod hub;
 pub mod limits;
 pub mod listen;
+pub mod load;
 pub mod media;
 pub mod metrics;
 pub mod pki;

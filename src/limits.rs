@@ -366,6 +366,45 @@ pub const KNOWN_GOOD_TIME: Duration = Duration::from_secs(300);
 /// A digest nonce of ours lives this long.
 pub const NONCE_TIME: Duration = Duration::from_secs(300);
 
+// ---- Overload ------------------------------------------------------------------------------
+
+/// Pause of the task whose lateness says how long runnable tasks wait for a CPU.
+pub const LATENESS_TICK: Duration = Duration::from_millis(100);
+/// Over so long the median of that lateness is taken: one stop of the machine, however long, is one late tick.
+pub const LATENESS_WINDOW: Duration = Duration::from_secs(5);
+/// Ticks of that window.
+pub const LATENESS_TICKS: usize = 50;
+/// A median so late and CPU is short: a tenth of what a reader may lag ([`READER_LAG`]), five pictures at 25 fps.
+pub const LATENESS_FULL: Duration = Duration::from_millis(200);
+/// A median below this, and there is CPU for more readers.
+pub const LATENESS_EASY: Duration = Duration::from_millis(100);
+/// How long CPU must be short before readers are refused.
+pub const CPU_FULL_AFTER: Duration = Duration::from_secs(3);
+/// And before those that lag are ended, counted from the same moment.
+pub const CPU_SHED_AFTER: Duration = Duration::from_secs(13);
+/// How often memory is measured, and both are judged.
+pub const LOAD_SAMPLE: Duration = Duration::from_millis(500);
+/// Percent of the memory budget above which readers are refused.
+pub const MEMORY_FULL_PERCENT: u64 = 90;
+/// Percent of it below which there is room again.
+pub const MEMORY_EASY_PERCENT: u64 = 85;
+/// How long memory must be over its budget before readers that lag are ended.
+pub const MEMORY_SHED_AFTER: Duration = Duration::from_secs(2);
+/// Percent of the machine's or the cgroup's memory that is the budget, if none is configured. The kernel keeps
+/// what clients have not taken yet in the rest.
+pub const MEMORY_SHARE_PERCENT: u64 = 75;
+/// What one more reader is taken to cost until the next measurement shows it.
+pub const READER_BYTES: u64 = 64 * 1024;
+/// Least time between two rounds of ending readers that lag.
+pub const SHED_PAUSE: Duration = Duration::from_secs(1);
+/// One of so many readers is ended in a round, or one if there are fewer: what a round brought shows some seconds later.
+pub const SHED_SHARE: usize = 64;
+/// A reader that was moved on for being too late counts as one that lags for so long. ([`READER_LAG`] makes one of
+/// a reader that does not take what it was given.)
+pub const LAGGED_KEPT: Duration = Duration::from_secs(10);
+/// How long there must be room before readers are taken again. They are told to come back after it.
+pub const OVERLOAD_EASES: Duration = Duration::from_secs(10);
+
 // ---- Memory --------------------------------------------------------------------------------
 
 /// The most that one camera stream holds, its ring of [`RING_BYTES`] included: the sum in the module's

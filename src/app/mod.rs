@@ -4,6 +4,7 @@ mod camera_certificates;
 mod cameras;
 mod certificate;
 mod digest_seen;
+mod overload;
 mod process;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::auth::{Authenticator, Offer};
 use crate::camera::Books;
@@ -21,6 +23,7 @@ use crate::config::Settings;
 use crate::control::Board;
 use crate::hub::Hub;
 use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
+use crate::load::Load;
 use crate::metrics::{Metrics, ReloadOutcome};
 use crate::rtsp_server::{self, Peer, Server};
 use crate::tunnel::{Arrived, Entered, Tunnels};
@@ -33,6 +36,7 @@ use certificate::Certificates;
 #[derive(Debug)]
 pub struct Gateway {
     authenticator: Arc<Authenticator>,
+    load: Arc<Load>,
     metrics: Arc<Metrics>,
     board: Board,
     certificates: watch::Sender<Certificates>,
@@ -76,6 +80,7 @@ impl Gateway {
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         process::started(&metrics);
+        let load = Load::new(overload::budget(settings.load), Arc::clone(&metrics));
         let board = Board::new();
         let hub = Hub::with_settings(settings.hub, Arc::clone(&metrics));
         let authenticator =
@@ -92,6 +97,7 @@ impl Gateway {
         let mut gateway = Self {
             pulls: Pulls::new(Arc::clone(&hub), board.clone(), Arc::clone(&metrics), books.clone()),
             authenticator,
+            load,
             metrics,
             board,
             certificates,
@@ -104,6 +110,7 @@ impl Gateway {
             others: JoinSet::new(),
         };
         gateway.others.spawn(digest_seen::keep(books.digest, digest_seen));
+        gateway.others.spawn(overload::watch(Arc::clone(&gateway.load)));
         gateway.listen(&settings, &hub).await?;
         gateway.serve_admin(settings.admin, is_ready).await?;
         gateway
@@ -115,10 +122,11 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Puts accounts, grants, certificates and cameras of `settings` in force. What cannot be read leaves
+    /// Puts accounts, grants, certificates, limits and cameras of `settings` in force. What cannot be read leaves
     /// the old in force. Listeners, log and rings keep what they started with.
     pub async fn reload(&mut self, settings: Settings) {
         self.authenticator.replace(settings.auth.clone());
+        self.load.set_budget(overload::budget(settings.load), Instant::now().into_std());
         let certificates = Certificates::new(&settings);
         let mut whole = true;
         match certificates.load().await {
@@ -206,6 +214,7 @@ impl Gateway {
                 hub: Arc::clone(hub),
                 authenticator: Arc::clone(&self.authenticator),
                 offer,
+                load: Arc::clone(&self.load),
                 metrics: Arc::clone(&self.metrics),
                 settings: rtsp_server::Settings::default(),
             });
@@ -235,6 +244,7 @@ impl Gateway {
         self.admin = Some(listener.local_addr().map_err(cannot)?);
         let admin = http::Admin {
             token,
+            load: Arc::clone(&self.load),
             metrics: Arc::clone(&self.metrics),
             board: self.board.clone(),
             ready,

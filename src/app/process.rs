@@ -35,6 +35,12 @@ pub(super) fn sample(metrics: &Metrics) {
     }
 }
 
+/// Resident memory now, bytes.
+pub(super) fn resident_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    u64::try_from(field(&status, "VmRSS:")?).ok()?.checked_mul(1024)
+}
+
 /// Notes the start.
 pub(super) fn started(metrics: &Metrics) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -71,6 +77,7 @@ mod tests {
         sample(&metrics);
         let process = &metrics.process;
         assert!(process.resident_memory.get() > 1 << 20);
+        assert!(resident_memory().unwrap() > 1 << 20);
         assert!(process.peak_resident_memory.get() >= process.resident_memory.get());
         assert!(process.open_fds.get() > 2 && process.threads.get() > 0);
         assert!(metrics.encode().contains("camlock_process_resident_memory_bytes "));

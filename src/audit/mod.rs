@@ -116,6 +116,26 @@ pub enum Event<'a> {
         /// How many knocked.
         count: u64,
     },
+    /// A reader that lagged was ended, for there was too little of something.
+    ReaderShed {
+        /// Peer address.
+        source: IpAddr,
+        /// Who.
+        principal: &'a str,
+        /// What it played.
+        stream: &'a StreamName,
+        /// What there was too little of: `cpu` or `memory`.
+        resource: &'static str,
+    },
+    /// A resource became short, shorter, or is there again.
+    Overload {
+        /// Which: `cpu` or `memory`.
+        resource: &'static str,
+        /// The level from now on.
+        level: &'static str,
+        /// What was measured, what follows and what to do.
+        reason: &'a str,
+    },
     /// A task panicked; it cost that task only.
     PanicCaught {
         /// Which task, e.g. the stream's name.
@@ -139,10 +159,12 @@ enum Kind {
     CameraCertificateChanged,
     CameraCertificateRefused,
     DoorIntruder,
+    ReaderShed,
+    Overload,
     PanicCaught,
 }
 
-const KINDS: usize = 14;
+const KINDS: usize = 16;
 
 /// Writes an event down, or counts it if its kind had its share of this minute. Never waits.
 pub fn record(event: Event<'_>) {
@@ -199,6 +221,8 @@ impl Event<'_> {
             Self::CameraCertificateChanged { .. } => Kind::CameraCertificateChanged,
             Self::CameraCertificateRefused { .. } => Kind::CameraCertificateRefused,
             Self::DoorIntruder { .. } => Kind::DoorIntruder,
+            Self::ReaderShed { .. } => Kind::ReaderShed,
+            Self::Overload { .. } => Kind::Overload,
             Self::PanicCaught { .. } => Kind::PanicCaught,
         }
     }
@@ -259,6 +283,16 @@ impl Event<'_> {
             Self::DoorIntruder { stream, count } => {
                 tracing::warn!(target: "audit", event, %stream, count, "strangers at the loopback door");
             }
+            Self::ReaderShed { source, principal, stream, resource } => {
+                let principal = quoted(principal);
+                tracing::warn!(
+                    target: "audit", event, %source, principal, %stream, resource,
+                    "a reader that lagged was ended: the gateway is overloaded"
+                );
+            }
+            Self::Overload { resource, level, reason } => {
+                tracing::warn!(target: "audit", event, resource, level, reason, "load of the gateway changed");
+            }
             Self::PanicCaught { task } => {
                 let task = quoted(task);
                 tracing::warn!(target: "audit", event, task, "a task panicked and was ended");
@@ -282,6 +316,8 @@ impl Kind {
         Self::CameraCertificateChanged,
         Self::CameraCertificateRefused,
         Self::DoorIntruder,
+        Self::ReaderShed,
+        Self::Overload,
         Self::PanicCaught,
     ];
 
@@ -300,6 +336,8 @@ impl Kind {
             Self::CameraCertificateChanged => "camera_certificate_changed",
             Self::CameraCertificateRefused => "camera_certificate_refused",
             Self::DoorIntruder => "door_intruder",
+            Self::ReaderShed => "reader_shed",
+            Self::Overload => "overload",
             Self::PanicCaught => "panic_caught",
         }
     }

@@ -1,4 +1,4 @@
-//! `[gateway]`, `[log]`, `[tls]`, `[rtsp]`, `[admin]` and `[rings]`.
+//! `[gateway]`, `[log]`, `[tls]`, `[rtsp]`, `[admin]`, `[rings]` and `[limits]`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::auth::{Offer, Scheme};
 use crate::pki::Names;
 use crate::telemetry::{Format, Level};
 use crate::tls::{ClientCa, ClientCertificates, Versions};
-use crate::{http, hub, limits, telemetry, tunnel};
+use crate::{http, hub, limits, load, telemetry, tunnel};
 
 /// TLS towards clients.
 #[derive(Debug, Clone)]
@@ -255,6 +255,27 @@ pub(super) fn hub(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> hub::S
     }
     table.finish(&mut reading.faults);
     hub::Settings { reader_lag, ring_bytes: bytes(each), rings_bytes: bytes(all), ..defaults }
+}
+
+/// `[limits]`. A budget that the rings alone may fill is told: readers would then be refused for want of memory.
+pub(super) fn limits(
+    root: &mut Table<'_, '_>,
+    rings: &hub::Settings,
+    reading: &mut Reading<'_>,
+) -> load::Settings {
+    let mut table = root.table("limits", &mut reading.faults);
+    let written = table.has("memory_mib");
+    let mib = table.mebibytes("memory_mib", 16..1_048_577, 16, &mut reading.faults);
+    let span = table.span();
+    table.finish(&mut reading.faults);
+    let all = mebibytes(rings.rings_bytes);
+    if written && mib <= all {
+        reading.warnings.add(
+            span,
+            format!("limits.memory_mib ({mib}) is no more than rings.all_mib ({all}): the rings alone may fill it, and no reader is taken then"),
+        );
+    }
+    load::Settings { memory: written.then_some(mib << 20) }
 }
 
 /// Greatest ring that can be asked for, MiB.

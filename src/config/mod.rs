@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use toml::de::DeTable;
 
 use crate::camera::CameraSettings;
-use crate::{auth, http, hub, pki, segment, telemetry};
+use crate::{auth, http, hub, load, pki, segment, telemetry};
 
 use fault::Collector;
 pub use fault::{Fault, Faults};
@@ -40,6 +40,8 @@ pub struct Settings {
     pub admin: Option<http::Settings>,
     /// Bounds of the streams' rings.
     pub hub: hub::Settings,
+    /// What the process may use.
+    pub load: load::Settings,
     /// The camera addresses.
     pub segment: segment::Settings,
     /// The cameras.
@@ -104,6 +106,7 @@ fn read(mut root: Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Settings> 
     let rtsp = gateway::rtsp(&mut root, reading);
     let admin = gateway::admin(&mut root, reading);
     let hub = gateway::hub(&mut root, reading);
+    let load = gateway::limits(&mut root, &hub, reading);
     let (cameras, addresses) = cameras::read(&mut root, &hub, reading);
     let auth = users::read(&mut root, reading);
     root.finish(&mut reading.faults);
@@ -115,6 +118,7 @@ fn read(mut root: Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Settings> 
         rtsp: rtsp?,
         admin: admin?,
         hub,
+        load,
         segment: segment::Settings { cameras: addresses },
         cameras,
         auth,

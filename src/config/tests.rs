@@ -52,6 +52,20 @@ fn the_smallest_configuration_has_the_documented_defaults() {
 }
 
 #[test]
+fn memory_has_a_budget_and_rings_that_may_fill_it_are_told() {
+    let with = |more: &str| load_text(&format!("[gateway]\nnames = [\"g\"]\n{more}")).unwrap();
+    assert_eq!(with("").settings.load.memory, None);
+    let loaded = with("[limits]\nmemory_mib = 513");
+    assert_eq!((loaded.settings.load.memory, loaded.warnings), (Some(513 << 20), vec![]));
+    let warnings = with("[limits]\nmemory_mib = 512").warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("test.toml:3:1: warning: limits.memory_mib (512)"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn tunnels_can_be_closed() {
     let with = |tunnels: &str| format!("[gateway]\nnames = [\"g\"]\n[rtsp]\ntunnels = {tunnels}");
     let closed = load_text(&with("[]")).unwrap().settings.rtsp.tunnels;

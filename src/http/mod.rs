@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::control::Board;
 use crate::limits;
+use crate::load::Load;
 use crate::metrics::Metrics;
 
 /// The admin listener's settings.
@@ -34,6 +35,8 @@ pub struct Settings {
 pub struct Admin {
     /// Bearer token for all but `/healthz`.
     pub token: SecretString,
+    /// What is short.
+    pub load: Arc<Load>,
     /// Process metrics.
     pub metrics: Arc<Metrics>,
     /// Health of the camera profiles.

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 
 use super::Admin;
 use crate::control::Health;
+use crate::load::Standing;
 
 /// Answers one request.
 pub(super) fn respond<B>(request: &Request<B>, admin: &Admin) -> Response<Full<Bytes>> {
@@ -45,7 +46,15 @@ pub(super) fn respond<B>(request: &Request<B>, admin: &Admin) -> Response<Full<B
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
+    load: std::collections::BTreeMap<&'static str, ResourceState>,
     streams: std::collections::BTreeMap<String, StreamState>,
+}
+
+/// How CPU or memory stands.
+#[derive(Serialize)]
+struct ResourceState {
+    level: &'static str,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -64,7 +73,7 @@ fn metrics(admin: &Admin) -> Response<Full<Bytes>> {
 }
 
 /// Ready means: the client listeners serve. A camera that is away is said in the body, and does not take
-/// the gateway out of service for the others.
+/// the gateway out of service for the others; so is a gateway that takes no new readers, for those it has.
 fn ready(admin: &Admin) -> Response<Full<Bytes>> {
     let ready = *admin.ready.borrow();
     let health = admin.board.watch();
@@ -73,8 +82,14 @@ fn ready(admin: &Admin) -> Response<Full<Bytes>> {
         .iter()
         .map(|(name, health)| (name.to_string(), StreamState::from(health)))
         .collect();
+    let load = admin.load.standings().into_iter();
+    let load = load
+        .map(|Standing { resource, level, reason }| {
+            (resource.name(), ResourceState { level: level.name(), reason })
+        })
+        .collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = serde_json::to_string(&Readiness { ready, streams }).unwrap_or_default();
+    let body = serde_json::to_string(&Readiness { ready, load, streams }).unwrap_or_default();
     typed(status, "application/json", body)
 }
 

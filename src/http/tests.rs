@@ -13,9 +13,13 @@ fn admin(ready: bool) -> Admin {
         &name,
         Health::Waiting { reason: "camera refused the login".into(), retry_in_ms: 30_000 },
     );
+    let metrics = Metrics::new();
+    let load = Load::new(Some(400 << 20), Arc::clone(&metrics));
+    load.judge(Some(380 << 20), tokio::time::Instant::now().into_std());
     Admin {
         token: "planted-token".to_owned().into(),
-        metrics: Metrics::new(),
+        load,
+        metrics,
         board,
         ready: watch::channel(ready).1,
         sample: |metrics| {
@@ -79,7 +83,7 @@ fn a_rebound_name_is_refused() {
 }
 
 #[tokio::test]
-async fn readiness_says_which_camera_is_away_and_why() {
+async fn readiness_says_which_camera_is_away_what_is_short_and_why() {
     let response =
         routes::respond(&request("/readyz", "localhost", "planted-token"), &admin(false));
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -88,6 +92,10 @@ async fn readiness_says_which_camera_is_away_and_why() {
     assert_eq!(page["streams"]["door/main"]["state"], "waiting");
     assert_eq!(page["streams"]["door/main"]["reason"], "camera refused the login");
     assert_eq!(page["streams"]["door/main"]["retry_in_ms"], 30_000);
+    assert_eq!(page["load"]["cpu"]["level"], "normal");
+    assert_eq!(page["load"]["memory"]["level"], "full");
+    let reason = page["load"]["memory"]["reason"].as_str().unwrap();
+    assert!(reason.contains("380 MiB of 400 MiB") && reason.contains("refused"), "{reason}");
 }
 
 #[tokio::test]

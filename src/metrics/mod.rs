@@ -6,6 +6,7 @@ mod camera;
 mod config;
 mod hub;
 mod listen;
+mod overload;
 mod process;
 mod rtsp_server;
 mod tunnel;
@@ -20,6 +21,7 @@ pub use camera::{CameraMetrics, CameraState, CameraStreamMetrics, UnitMetrics};
 pub use config::{ConfigMetrics, ReloadOutcome};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 pub use listen::{Ending, ListenMetrics};
+pub use overload::{OverloadMetrics, ScarceMetrics};
 pub use process::ProcessMetrics;
 pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
 pub use tunnel::{TunnelKind, TunnelMetrics};
@@ -45,6 +47,8 @@ pub struct Metrics {
     pub tunnel: TunnelMetrics,
     /// Reloads of the configuration.
     pub config: ConfigMetrics,
+    /// Overload.
+    pub overload: OverloadMetrics,
     /// The process itself.
     pub process: ProcessMetrics,
     registry: Registry,
@@ -61,8 +65,20 @@ impl Metrics {
         let listen = ListenMetrics::register(&mut registry);
         let tunnel = TunnelMetrics::register(&mut registry);
         let config = ConfigMetrics::register(&mut registry);
+        let overload = OverloadMetrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
-        Arc::new(Self { auth, camera, hub, listen, rtsp_server, tunnel, config, process, registry })
+        Arc::new(Self {
+            auth,
+            camera,
+            hub,
+            listen,
+            rtsp_server,
+            tunnel,
+            config,
+            overload,
+            process,
+            registry,
+        })
     }
 
     /// The Prometheus (OpenMetrics) text.

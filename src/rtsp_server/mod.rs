@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::auth::{Authenticator, Offer};
 use crate::hub::Hub;
 use crate::limits;
+use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::tls::PeerIdentity;
 
@@ -32,6 +33,8 @@ pub struct Server {
     pub authenticator: Arc<Authenticator>,
     /// The authentication schemes of this listener.
     pub offer: Offer,
+    /// Whether one more reader may come.
+    pub load: Arc<Load>,
     /// Where it counts.
     pub metrics: Arc<Metrics>,
     /// Times.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Connection, READ_BYTES, Stage};
 use crate::audit::{self, Event};
 use crate::hub::EndReason;
+use crate::load::Resource;
 use crate::rtsp::Violation;
 use crate::rtsp_server::machine::CloseReason;
 
@@ -45,6 +46,9 @@ pub enum End {
     /// A permit of one of its sessions no longer holds.
     #[error("permit revoked")]
     Revoked,
+    /// It lagged, and the gateway is short of this.
+    #[error("client lagged and the gateway is short of {}", .0.name())]
+    Overloaded(Resource),
     /// A stream it plays ended or changed its format.
     #[error("{0}")]
     Stream(EndReason),
@@ -73,8 +77,15 @@ impl End {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    /// What a connection did before it logged in may be somebody's probing.
+    /// What a connection did before it logged in may be somebody's probing; a reader that had to go may ask why.
     pub(super) fn write_down(&self, end: &End, source: IpAddr) {
+        if let End::Overloaded(resource) = end {
+            for permit in self.readers.playing() {
+                let (principal, stream) = (permit.principal().name(), permit.stream());
+                let resource = resource.name();
+                audit::record(Event::ReaderShed { source, principal, stream, resource });
+            }
+        }
         match self.stage {
             Stage::Known | Stage::Closing(_, None) => return,
             Stage::Silent(_) | Stage::Strange(_) | Stage::Closing(_, Some(_)) => {}
@@ -86,7 +97,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             End::Violation(_) | End::Below(_) => "broke the protocol",
             End::Rules(_) => "broke the rules",
             End::Stalled => "took no data",
-            End::Closed | End::Failed(_) | End::Revoked | End::Stream(_) | End::Stopping => return,
+            End::Closed
+            | End::Failed(_)
+            | End::Revoked
+            | End::Overloaded(_)
+            | End::Stream(_)
+            | End::Stopping => return,
         };
         audit::record(Event::ConnectionPenalised { source, reason });
     }
@@ -99,6 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             | End::NoLogin
             | End::Violation(_)
             | End::Rules(_)
+            | End::Overloaded(_)
             | End::Stream(_)
             | End::Stopping => self.outbox.is_idle(),
             End::Below(_) | End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,

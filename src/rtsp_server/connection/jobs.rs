@@ -99,7 +99,9 @@ async fn opened(
     Ok(Opened { subscription, offered })
 }
 
+/// A new reader. Asked first: a subscription would wake an on-demand camera.
 fn subscribe(server: &Server, permit: Permit) -> Result<Subscription, Refused> {
+    server.load.admit().map_err(Refused::Overloaded)?;
     server.hub.subscribe(permit).map_err(|cannot| match cannot {
         CannotSubscribe::NotPublished => Refused::NoStream,
         CannotSubscribe::TooMany => Refused::Full,

@@ -25,6 +25,7 @@ use super::{Peer, Server};
 use crate::auth::{ConnectionLogin, PreAuthPlace, Principal};
 use crate::hub::{Interrupt, Subscription};
 use crate::limits;
+use crate::load::{Reader, Resource};
 use crate::media::{StreamName, TrackId};
 use crate::rtsp::{Decoder, Item, Response};
 
@@ -80,6 +81,8 @@ struct Connection<S> {
     login: Option<Box<ConnectionLogin>>,
     job: Option<Job>,
     readers: Readers,
+    /// Once it played: its place among those of whom the slowest go first.
+    reader: Option<Reader>,
     described: Option<Described>,
     stage: Stage,
     partial: Partial,
@@ -114,6 +117,7 @@ enum Event {
     /// All was written, and that was waited for; or it failed.
     Written(io::Result<()>),
     Interrupted(Interrupt),
+    HasToGo(Resource),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
@@ -134,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             login: Some(Box::new(login)),
             job: None,
             readers: Readers::default(),
+            reader: None,
             described: None,
             stage: Stage::Silent(place),
             partial: Partial::Nothing,
@@ -174,13 +179,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             }
             Event::Read(Err(error)) | Event::Written(Err(error)) => Err(End::of(&error)),
             Event::Written(Ok(())) => Ok(()),
+            Event::HasToGo(resource) => Err(End::Overloaded(resource)),
             Event::Interrupted(Interrupt::Ended(reason)) => Err(End::Stream(reason)),
             Event::Interrupted(Interrupt::Revoked | Interrupt::Lagged { .. }) => Err(End::Revoked),
         }
     }
 
     async fn wait(&mut self) -> Event {
-        poll_fn(|cx| self.poll_event(cx)).await
+        poll_fn(|cx| {
+            if let Some(Poll::Ready(resource)) = self.reader.as_mut().map(|one| one.poll_shed(cx)) {
+                return Poll::Ready(Event::HasToGo(resource));
+            }
+            let event = self.poll_event(cx);
+            // Only who has to be waited for costs more than a look.
+            if let (Some(reader), false) = (&self.reader, self.outbox.is_idle()) {
+                reader.behind().waits(Instant::now().into_std());
+            }
+            event
+        })
+        .await
     }
 
     /// Media is taken up only when nothing waits to be written: an answer stands between units, and a
@@ -190,7 +207,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let was_idle = self.outbox.is_idle();
         let mut units = 0_usize;
         loop {
-            match self.outbox.poll_drain(&mut self.stream, cx) {
+            let drained = self.outbox.poll_drain(&mut self.stream, cx);
+            if let (Some(reader), Poll::Ready(_)) = (&self.reader, &drained) {
+                reader.behind().took_all();
+            }
+            match drained {
                 Poll::Ready(Err(error)) => return Poll::Ready(Event::Written(Err(error))),
                 Poll::Ready(Ok(())) if !was_idle && units == 0 => {
                     return Poll::Ready(Event::Written(Ok(())));
@@ -393,7 +414,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     let principal = permit.principal().name();
                     tracing::debug!(?session, principal, stream = %permit.stream(), "plays");
                     let meter = metrics.reader(permit.stream().as_str());
-                    self.readers.start(session, channels, meter);
+                    let now = Instant::now().into_std();
+                    let reader = self.reader.get_or_insert_with(|| self.server.load.reader(now));
+                    let behind = Arc::clone(reader.behind());
+                    self.readers.start(session, channels, meter, behind);
                 }
             }
             Effect::Stop(id) => self.readers.stop(id),

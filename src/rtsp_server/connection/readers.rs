@@ -1,5 +1,6 @@
 //! The subscriptions of one connection's sessions, and how their units become chunks.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -7,8 +8,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::audit::{self, Event};
+use crate::auth::Permit;
 use crate::hub::{Interrupt, Subscription};
 use crate::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
+use crate::load::Behind;
 use crate::media::{Published, TrackId};
 use crate::metrics::{RtspReader, RtspSession};
 use crate::rtp::{self, ReportPoint};
@@ -47,6 +50,7 @@ struct Playing {
     /// The tracks that were reported, each once at least.
     reported: Vec<Reported>,
     meter: RtspReader,
+    behind: Arc<Behind>,
 }
 
 /// A track's last report, and what the next one would say.
@@ -95,9 +99,15 @@ impl Readers {
         self.find(id).map(|live| &mut live.subscription)
     }
 
-    pub(super) fn start(&mut self, id: SessionId, channels: Vec<Channels>, meter: RtspReader) {
+    pub(super) fn start(
+        &mut self,
+        id: SessionId,
+        channels: Vec<Channels>,
+        meter: RtspReader,
+        behind: Arc<Behind>,
+    ) {
         if let Some(live) = self.find(id) {
-            live.pace = Pace::Playing(Playing { channels, reported: Vec::new(), meter });
+            live.pace = Pace::Playing(Playing { channels, reported: Vec::new(), meter, behind });
         }
     }
 
@@ -113,6 +123,12 @@ impl Readers {
                 *place = None;
             }
         }
+    }
+
+    /// The permits of the sessions that play.
+    pub(super) fn playing(&self) -> impl Iterator<Item = &Permit> {
+        let live = self.places.iter().flatten();
+        live.filter(|live| live.playing().is_some()).map(|live| live.subscription.permit())
     }
 
     /// The next unit of any session that plays, if media is wanted; or that a permit no longer holds, or
@@ -196,7 +212,10 @@ impl Playing {
                         return Poll::Ready(Ok(chunks));
                     }
                 }
-                Err(Interrupt::Lagged { skipped }) => self.meter.lagged(skipped),
+                Err(Interrupt::Lagged { skipped }) => {
+                    self.meter.lagged(skipped);
+                    self.behind.lagged(skipped, Instant::now().into_std());
+                }
                 Err(end @ (Interrupt::Ended(_) | Interrupt::Revoked)) => {
                     return Poll::Ready(Err(end));
                 }

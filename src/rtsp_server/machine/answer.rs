@@ -6,12 +6,16 @@ use super::rules::METHODS;
 use super::session::SessionId;
 use super::step::{Answer, CloseReason, Effect, Refusal, Refused, Step};
 use crate::auth::Denial;
+use crate::limits::OVERLOAD_EASES;
+use crate::load::Resource;
 use crate::rtsp::Response;
 
 /// `Server`: the product, and no version for scanners to collect.
 const SERVER: &str = "Camlock";
 /// `Retry-After`, seconds.
 const RETRY_AFTER: &str = "5";
+/// What a player shows of a 453.
+const TOO_MANY_READERS: &str = "Too many readers of this stream, take another one";
 
 /// Builds the one answer of a request.
 #[derive(Debug, Clone, Copy)]
@@ -82,12 +86,30 @@ impl Reply {
         match refused {
             Refused::NoStream => self.status(404),
             Refused::NotReady => self.retry_later(),
-            Refused::Full => self.status(453),
+            Refused::Full => {
+                let mut response = self.response(453);
+                response.reason = TOO_MANY_READERS.to_owned();
+                done(response)
+            }
+            Refused::Overloaded(resource) => self.overloaded(resource),
         }
     }
 
     pub(super) fn retry_later(self) -> Step {
         self.with(503, "Retry-After", RETRY_AFTER)
+    }
+
+    /// The reason phrase is ours to choose (RFC 2326 7.1.1), and what players show.
+    fn overloaded(self, resource: Resource) -> Step {
+        let mut response = self.response(503);
+        let seconds = OVERLOAD_EASES.as_secs();
+        let what = match resource {
+            Resource::Cpu => "CPU",
+            Resource::Memory => "memory",
+        };
+        response.reason = format!("Gateway is short of {what}, try again in {seconds} s");
+        response.headers.push("Retry-After", seconds.to_string());
+        done(response)
     }
 
     /// 200 for a request on a session.

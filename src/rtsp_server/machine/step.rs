@@ -7,6 +7,7 @@ use super::session::{Channels, SessionId};
 use super::target::{StreamUrl, Target};
 use crate::auth::{Denial, Principal};
 use crate::hub::Position;
+use crate::load::Resource;
 use crate::media::{StreamName, Track, TrackId};
 use crate::rtsp::{Request, Response};
 
@@ -185,8 +186,10 @@ pub enum Refused {
     NoStream,
     /// The camera did not come in time: 503.
     NotReady,
-    /// The gateway has no room: 453.
+    /// The stream has all the readers that it may have: 453. Waiting is no cure, another stream is.
     Full,
+    /// The gateway is short of this: 503, until there is room again.
+    Overloaded(Resource),
 }
 
 /// An answer, and what goes with it.

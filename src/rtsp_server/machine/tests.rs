@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::*;
 use crate::hub::Position;
 use crate::limits::{CLIENT_STRAYS_PER_SECOND, REQUESTS_PER_SECOND, SESSIONS_PER_CONNECTION};
+use crate::load::Resource;
 use crate::media::{Codec, H264Parameters, StreamName, Track, TrackId};
 use crate::rtsp::{Request, Response, RtpInfo, SessionDescription, Transport};
 
@@ -289,12 +290,21 @@ fn describe_is_refused_with_the_right_status() {
     ] {
         assert_eq!(kit.status(Method::Describe, uri, &headers), status, "{uri} {headers:?}");
     }
-    for (refused, status) in
-        [(Refused::NoStream, 404), (Refused::NotReady, 503), (Refused::Full, 453)]
-    {
+    for (refused, status, reason) in [
+        (Refused::NoStream, 404, "Not Found"),
+        (Refused::NotReady, 503, "Service Unavailable"),
+        (Refused::Full, 453, "Too many readers of this stream, take another one"),
+        (Refused::Overloaded(Resource::Cpu), 503, "Gateway is short of CPU, try again in 10 s"),
+        (
+            Refused::Overloaded(Resource::Memory),
+            503,
+            "Gateway is short of memory, try again in 10 s",
+        ),
+    ] {
         kit.shell = Err(refused);
         let (response, effect) = kit.send(Method::Describe, URL, &[]);
         assert_eq!((response.status, effect), (status, Effect::None));
+        assert_eq!(response.reason, reason);
         assert_eq!(response.headers.get("Retry-After").is_some(), status == 503);
     }
     let (response, _) =

@@ -4,6 +4,7 @@
 mod foreign;
 mod limits;
 mod media;
+mod overload;
 mod stop;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::auth::{
     Authenticator, Credential, GeneratedSecret, Grant, Offer, Places, PreAuthPlace, User,
 };
 use crate::hub::{Hub, Publisher};
+use crate::load::Load;
 use crate::media::{
     AccessUnit, Codec, H264Parameters, Kinds, StreamName, StreamPattern, Track, TrackId,
 };
@@ -33,6 +35,9 @@ pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const ANN: &str = "Basic YW5uOjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm";
 /// `lis:SECRET`.
 pub(super) const LIS: &str = "Basic bGlzOjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm";
+
+/// The memory budget, bytes.
+pub(super) const MEMORY: u64 = 100 << 20;
 
 /// A gateway whose stream `door/main` has a picture (0) and a sound (1) track.
 pub(super) struct Gateway {
@@ -60,8 +65,17 @@ impl Gateway {
         let authenticator = Arc::new(Authenticator::new(accounts(), Arc::clone(&metrics)));
         let settings = Settings::default();
         let listener = "test".to_owned();
+        let load = Load::new(Some(MEMORY), Arc::clone(&metrics));
         Self {
-            server: Arc::new(Server { listener, hub, authenticator, offer, metrics, settings }),
+            server: Arc::new(Server {
+                listener,
+                hub,
+                authenticator,
+                offer,
+                load,
+                metrics,
+                settings,
+            }),
             publisher,
             picture: picture(640),
             sound: Arc::new(Track {

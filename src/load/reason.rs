@@ -1,0 +1,67 @@
+//! What operators are told: what was measured, what follows, what to do. Pure.
+
+use std::time::Duration;
+
+use super::level::Level;
+use crate::limits;
+
+/// What may run short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// Time of the CPUs.
+    Cpu,
+    /// Resident memory.
+    Memory,
+}
+
+impl Resource {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Cpu, Self::Memory];
+
+    /// As it is called in metrics, log and pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl Level {
+    /// As it is called in log and pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Full => "full",
+            Self::Shedding => "shedding",
+        }
+    }
+}
+
+pub(super) const NO_BUDGET: &str =
+    "no budget: what the machine has could not be read; set limits.memory_mib";
+
+pub(super) fn cpu(level: Level, late: Duration) -> String {
+    let (late, full) = (late.as_millis(), limits::LATENESS_FULL.as_millis());
+    let measured = format!("tasks wait {late} ms for a CPU (short from {full} ms on)");
+    let todo =
+        "give the gateway more CPU or serve fewer readers, and look what else runs on the machine";
+    told(level, measured, todo)
+}
+
+pub(super) fn memory(level: Level, used: u64, budget: u64) -> String {
+    let (used, budget) = (used >> 20, budget >> 20);
+    let measured = format!("{used} MiB of {budget} MiB (limits.memory_mib)");
+    let todo = "raise limits.memory_mib if the machine has more, else serve fewer readers or pull fewer cameras";
+    told(level, measured, todo)
+}
+
+fn told(level: Level, measured: String, todo: &str) -> String {
+    match level {
+        Level::Normal => measured,
+        Level::Full => format!("{measured}: new readers are refused; {todo}"),
+        Level::Shedding => {
+            format!("{measured}: new readers are refused, and those that lag are ended; {todo}")
+        }
+    }
+}
