@@ -20,18 +20,17 @@ pub(super) fn unescape(payload: &[u8]) -> Result<Vec<u8>, Fault> {
 /// As [`unescape`], for bytes that the caller has bounded.
 pub(super) fn unescape_all(payload: &[u8]) -> Vec<u8> {
     let mut rbsp = Vec::with_capacity(payload.len());
-    let mut zeros = 0;
-    for &byte in payload {
-        if zeros >= 2 && byte <= 2 {
-            break;
-        }
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        rbsp.push(byte);
+    let mut rest = payload;
+    while let Some(at) = rest.windows(2).position(|pair| pair == [0, 0]) {
+        let (run, behind) = rest.split_at(at + 2);
+        rbsp.extend_from_slice(run);
+        rest = match behind {
+            [0..=2, ..] => &[],
+            [3, behind @ ..] => behind,
+            behind => behind,
+        };
     }
+    rbsp.extend_from_slice(rest);
     while rbsp.last() == Some(&0) {
         rbsp.pop();
     }
@@ -209,6 +208,32 @@ mod tests {
         let nal = escape(&[0x67], &rbsp);
         assert!(memchr::memmem::find(&nal, &[0, 0, 1]).is_none());
         assert_eq!(unescape(&nal[1..]), Ok(rbsp.to_vec()));
+    }
+
+    #[test]
+    fn emulation_prevention_is_taken_out_as_the_standard_says() {
+        let byte_by_byte = |payload: &[u8]| {
+            let (mut rbsp, mut zeros) = (Vec::new(), 0);
+            for &byte in payload {
+                match (zeros, byte) {
+                    (2, 0..=2) => break,
+                    (2, 3) => zeros = 0,
+                    (_, byte) => {
+                        zeros = if byte == 0 { zeros + 1 } else { 0 };
+                        rbsp.push(byte);
+                    }
+                }
+            }
+            rbsp.truncate(rbsp.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1));
+            rbsp
+        };
+        for length in 0..8 {
+            for number in 0..4_usize.pow(length) {
+                let digit = |place| [0, 1, 3, 7][number >> (2 * place) & 3];
+                let payload: Vec<u8> = (0..length).map(digit).collect();
+                assert_eq!(unescape_all(&payload), byte_by_byte(&payload), "{payload:?}");
+            }
+        }
     }
 
     #[test]

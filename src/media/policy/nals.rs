@@ -7,6 +7,9 @@ use memchr::memmem::Finder;
 use super::DropReason;
 use crate::limits;
 
+/// Bytes behind a pair of zeros that are looked at one by one.
+const NEAR: usize = 32;
+
 /// Where the NAL units of an access unit lie.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Nals {
@@ -66,8 +69,7 @@ impl Nals {
     /// that no NAL unit may hold.
     fn split(&mut self, nal: &[u8], base: usize, zeros: &Finder<'_>) -> Result<(), DropReason> {
         let (mut start, mut from) = (0, 0);
-        while let Some(hit) = zeros.find(nal.get(from..).unwrap_or_default()) {
-            let hit = from + hit;
+        while let Some(hit) = next_zeros(nal, from, zeros) {
             let run = nal.get(hit..).unwrap_or_default().iter().take_while(|b| **b == 0).count();
             let after = hit + run;
             match nal.get(after) {
@@ -105,6 +107,21 @@ impl Nals {
         self.places.push(start..start + kept);
         Ok(())
     }
+}
+
+/// Where the next two zero bytes from `from` on begin. To begin a search costs as much as to look at tens of bytes, and
+/// where one pair is the next is often near.
+fn next_zeros(nal: &[u8], from: usize, zeros: &Finder<'_>) -> Option<usize> {
+    let near = if from == 0 { 0 } else { NEAR };
+    let rest = nal.get(from..)?;
+    let first = rest.get(..near).unwrap_or(rest);
+    if let Some(at) = first.windows(2).position(|pair| pair == [0, 0]) {
+        return Some(from + at);
+    }
+    // The last of those may be the first of a pair.
+    let skipped = first.len().saturating_sub(1);
+    let at = zeros.find(rest.get(skipped..)?)?;
+    Some(from + skipped + at)
 }
 
 /// Without trailing zero bytes and cabac_zero_words (H.264 7.3.2.10): they say nothing to a decoder.
@@ -160,6 +177,18 @@ mod tests {
             (&[1, 0, 0, 0, 3], vec![], vec![ForbiddenBytes]),
         ] {
             assert_eq!(split(nal), (parts, dropped, Exactness::Changed), "{nal:?}");
+        }
+    }
+
+    #[test]
+    fn no_start_code_is_overlooked_behind_another_pair_of_zeros() {
+        for between in 0..3 * NEAR {
+            let nal = [&[1, 0, 0, 3][..], &vec![5; between], &[0, 0, 1, 7]].concat();
+            let first = nal[..4 + between].to_vec();
+            // Zeros behind an emulation prevention byte that nothing follows are cut off with it.
+            let first = if between == 0 { vec![1] } else { first };
+            let (parts, _, exact) = split(&nal);
+            assert_eq!((parts, exact), (vec![first, vec![7]], Exactness::Changed), "{between}");
         }
     }
 
