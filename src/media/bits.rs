@@ -111,12 +111,18 @@ impl<'a> BitReader<'a> {
     #[inline]
     pub(super) fn peek(&self, n: usize) -> u32 {
         let first = self.position / 8;
-        let mut window = 0_u64;
-        for i in 0..5 {
-            window = window << 8 | u64::from(self.bytes.get(first + i).copied().unwrap_or(0));
-        }
-        let window = window >> (40 - self.position % 8 - n) & ((1_u64 << n) - 1);
+        let window = match self.bytes.get(first..).and_then(<[u8]>::first_chunk) {
+            Some(eight) => u64::from_be_bytes(*eight),
+            None => self.last_window(first),
+        };
+        let window = window << (self.position % 8) >> 32 >> (32 - n);
         u32::try_from(window).unwrap_or(0)
+    }
+
+    /// Less than eight bytes, and zeros behind them.
+    fn last_window(&self, first: usize) -> u64 {
+        (first..first + 8)
+            .fold(0, |window, at| window << 8 | u64::from(self.bytes.get(at).copied().unwrap_or(0)))
     }
 
     /// Passes over n bits.
@@ -246,6 +252,21 @@ mod tests {
     fn a_parameter_set_has_a_limit() {
         assert!(unescape(&[1; limits::PARAMETER_SET_BYTES]).is_ok());
         assert_eq!(unescape(&[1; limits::PARAMETER_SET_BYTES + 1]), Err(Fault::TooLong));
+    }
+
+    #[test]
+    fn a_look_ahead_is_what_the_flags_say() {
+        let bytes = [0x9d, 0x2c, 0x01, 0xff, 0x80, 0x37, 0xe4, 0x5a, 0xc3, 0x10, 0xfe];
+        for position in 0..=bytes.len() * 8 {
+            let mut r = BitReader::new(&bytes);
+            r.skip(position).unwrap();
+            let mut flags = r.clone();
+            let mut expected = 0;
+            for n in 0..=32 {
+                assert_eq!(r.peek(n), expected, "{n} bits at {position}");
+                expected = expected << 1 | u32::from(flags.flag().unwrap_or(false));
+            }
+        }
     }
 
     #[test]

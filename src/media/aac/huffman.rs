@@ -9,12 +9,15 @@ const ESCAPE_PREFIX: usize = 8;
 
 /// The position of the next codeword among all of a code in ascending order.
 fn codeword(r: &mut BitReader<'_>, lengths: &[u16]) -> Result<usize, Fault> {
-    let (mut code, mut first, mut index) = (0_u32, 0_u32, 0_u32);
-    for count in lengths {
-        code = code << 1 | u32::from(r.flag()?);
+    // All bits that it may have, at once: to read them one by one is most of what a frame costs.
+    let window = r.peek(lengths.len());
+    let (mut first, mut index) = (0_u32, 0_u32);
+    for (length, count) in (1..).zip(lengths) {
+        let code = window >> (lengths.len() - length);
         first <<= 1;
         let count = u32::from(*count);
         if code < first + count {
+            r.skip(length)?;
             return usize::try_from(index + code - first).map_err(|_| Fault::Truncated);
         }
         index += count;
