@@ -95,7 +95,7 @@ impl Stand {
     /// Waits until `streams` of them play.
     pub fn wait_for(&self, streams: usize) -> Result<()> {
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(60) {
+        while started.elapsed() < Duration::from_secs(180) {
             // Nobody may listen yet.
             let page = self.page("/readyz").unwrap_or_default();
             if page.matches("\"state\":\"playing\"").count() >= streams {
@@ -103,7 +103,20 @@ impl Stand {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        Err("not all cameras play after a minute".into())
+        Err("not all cameras play after three minutes".into())
+    }
+
+    /// The sum of a metric over its labels, as the gateway says it now.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let page = self.page("/metrics")?;
+        let mut sum = None;
+        for line in page.lines() {
+            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']));
+            if let Some((_, value)) = rest.and_then(|rest| rest.rsplit_once(' ')) {
+                sum = Some(sum.unwrap_or(0.0) + value.parse::<f64>()?);
+            }
+        }
+        Ok(sum.ok_or("no such metric")?)
     }
 
     /// A page of the admin listener.
