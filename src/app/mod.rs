@@ -111,7 +111,7 @@ impl Gateway {
         };
         gateway.others.spawn(digest_seen::keep(books.digest, digest_seen));
         gateway.others.spawn(overload::watch(Arc::clone(&gateway.load)));
-        gateway.listen(&settings, &hub).await?;
+        gateway.listen(&settings, &hub)?;
         gateway.serve_admin(settings.admin, is_ready).await?;
         gateway
             .others
@@ -194,7 +194,7 @@ impl Gateway {
         &self.metrics
     }
 
-    async fn listen(&mut self, settings: &Settings, hub: &Arc<Hub>) -> Result<(), StartError> {
+    fn listen(&mut self, settings: &Settings, hub: &Arc<Hub>) -> Result<(), StartError> {
         let gate = Gate::new(Arc::clone(&self.metrics));
         let secure = settings.rtsp.listen.iter().map(|address| (address, true));
         let plain = settings.rtsp.plain_listen.iter().map(|address| (address, false));
@@ -204,7 +204,7 @@ impl Gateway {
             let name = format!("{}-{number}", if secure { "rtsps" } else { "rtsp" });
             let encryption =
                 if secure { Encryption::Tls(self.tls.subscribe()) } else { Encryption::Plain };
-            let listener = Listener::bind(&name, *address, encryption, gate.clone()).await?;
+            let listener = Listener::bind(&name, *address, encryption, gate.clone())?;
             if secure {
                 self.rtsps.push(listener.local_addr().unwrap_or(*address));
             }

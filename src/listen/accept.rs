@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -123,8 +123,8 @@ pub enum CannotListen {
 }
 
 impl Listener {
-    /// Opens a listener. Port 0 takes a free one. `name` is the configured one: a label of metrics.
-    pub async fn bind(
+    /// Opens a listener, within a runtime. Port 0 takes a free one. `name` is the configured one: a label of metrics.
+    pub fn bind(
         name: &str,
         address: SocketAddr,
         encryption: Encryption,
@@ -137,7 +137,7 @@ impl Listener {
             }
             Encryption::Plain | Encryption::Tls(_) => {}
         }
-        match TcpListener::bind(address).await {
+        match open_socket(address) {
             Ok(socket) => Ok(Self { socket, entrance: Entrance { name, encryption, gate } }),
             Err(error) => Err(CannotListen::Socket { name, address, error }),
         }
@@ -329,6 +329,16 @@ impl Pause {
     }
 }
 
+/// As many may wait in the kernel as in the places behind it: where its queue is full, clients try again a second
+/// later only.
+fn open_socket(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A gateway that comes back gets its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(u32::try_from(limits::WAITING).unwrap_or(u32::MAX))
+}
+
 /// Why a client certificate was refused, if that is why the handshake failed.
 fn refused_certificate(error: &io::Error) -> Option<String> {
     let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
@@ -358,14 +368,14 @@ mod tests {
     use super::*;
 
     /// Runs a listener whose gate has so many connections taken already.
-    async fn run(
+    fn run(
         taken: usize,
     ) -> (SocketAddr, mpsc::Receiver<Accepted>, Gate, OwnedSemaphorePermit, JoinSet<()>) {
         let gate = Gate::new(Metrics::new());
         assert_eq!(gate.connections.available_permits(), limits::CONNECTIONS);
         let taken = Arc::clone(&gate.connections).try_acquire_many_owned(taken.try_into().unwrap());
         let any = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind("test", any, Encryption::Plain, gate.clone()).await.unwrap();
+        let listener = Listener::bind("test", any, Encryption::Plain, gate.clone()).unwrap();
         let address = listener.local_addr().unwrap();
         let (send, accepted) = mpsc::channel(64);
         let mut tasks = JoinSet::new();
@@ -386,7 +396,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_connection_too_many_waits_outside() {
-        let (address, mut accepted, _gate, taken, _tasks) = run(limits::CONNECTIONS - 1).await;
+        let (address, mut accepted, _gate, taken, _tasks) = run(limits::CONNECTIONS - 1);
         let _last = connect(address).await;
         assert!(accepted.recv().await.is_some());
         let _over = connect(address).await;
@@ -398,7 +408,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_waits_for_a_place_only_so_long() {
-        let (address, mut accepted, gate, _taken, _tasks) = run(0).await;
+        let (address, mut accepted, gate, _taken, _tasks) = run(0);
         let (mut clients, mut inside) = (Vec::new(), Vec::new());
         for _ in 0..limits::UNAUTHENTICATED_PER_SOURCE {
             clients.push(connect(address).await);

@@ -35,11 +35,11 @@ struct Open {
     _run: JoinSet<()>,
 }
 
-async fn open(encryption: Encryption) -> Open {
+fn open(encryption: Encryption) -> Open {
     let metrics = Metrics::new();
     let gate = Gate::new(Arc::clone(&metrics));
     let any = "127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind("test", any, encryption, gate).await.unwrap();
+    let listener = Listener::bind("test", any, encryption, gate).unwrap();
     let address = listener.local_addr().unwrap();
     let (send, accepted) = mpsc::channel(1024);
     let mut run = JoinSet::new();
@@ -74,16 +74,15 @@ async fn without_tls_only_loopback_can_be_used() {
     let gate = Gate::new(Metrics::new());
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:554"] {
         let address = address.parse().unwrap();
-        let got = Listener::bind("open", address, Encryption::Plain, gate.clone()).await;
+        let got = Listener::bind("open", address, Encryption::Plain, gate.clone());
         let error = got.unwrap_err().to_string();
         assert!(error.contains("`open`") && error.contains("no TLS"), "{error}");
     }
     let taken =
         Listener::bind("a", "127.0.0.1:0".parse().unwrap(), Encryption::Plain, gate.clone())
-            .await
             .unwrap();
     let address = taken.local_addr().unwrap();
-    let error = Listener::bind("b", address, Encryption::Plain, gate).await.unwrap_err();
+    let error = Listener::bind("b", address, Encryption::Plain, gate).unwrap_err();
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 
@@ -91,7 +90,7 @@ async fn without_tls_only_loopback_can_be_used() {
 async fn a_tls_connection_reaches_its_handler_and_new_certificates_need_no_restart() {
     let dir = TestDir::new();
     let (encryption, certificates, ca) = tls(&dir);
-    let mut open = open(encryption).await;
+    let mut open = open(encryption);
     let other = TestDir::new();
     for round in 0..2 {
         let (ca, name) = match round {
@@ -123,7 +122,7 @@ async fn a_tls_connection_reaches_its_handler_and_new_certificates_need_no_resta
 async fn a_silent_or_dripping_peer_is_closed_after_the_handshake_time() {
     let dir = TestDir::new();
     let (encryption, _certificates, _) = tls(&dir);
-    let open = open(encryption).await;
+    let open = open(encryption);
     let start = Instant::now();
     let mut silent = connect(open.address).await;
     let mut dripping = connect(open.address).await;
@@ -161,7 +160,7 @@ async fn a_silent_or_dripping_peer_is_closed_after_the_handshake_time() {
 async fn plain_text_on_a_tls_port_ends_the_connection() {
     let dir = TestDir::new();
     let (encryption, _certificates, _) = tls(&dir);
-    let open = open(encryption).await;
+    let open = open(encryption);
     let mut tcp = connect(open.address).await;
     tcp.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n").await.unwrap();
     let mut rest = Vec::new();
@@ -175,7 +174,7 @@ async fn plain_text_on_a_tls_port_ends_the_connection() {
 
 #[tokio::test]
 async fn the_ninth_connection_waits_until_one_logs_in() {
-    let mut open = open(Encryption::Plain).await;
+    let mut open = open(Encryption::Plain);
     let mut clients = Vec::new();
     for _ in 0..limits::UNAUTHENTICATED_PER_SOURCE + 2 {
         clients.push(connect(open.address).await);
@@ -198,7 +197,7 @@ async fn the_ninth_connection_waits_until_one_logs_in() {
 
 #[tokio::test]
 async fn two_hundred_connections_of_one_address_all_come_in() {
-    let mut open = open(Encryption::Plain).await;
+    let mut open = open(Encryption::Plain);
     let address = open.address;
     let mut clients = JoinSet::new();
     for _ in 0..200 {
@@ -214,8 +213,22 @@ async fn two_hundred_connections_of_one_address_all_come_in() {
 }
 
 #[tokio::test]
+async fn five_hundred_clients_at_once_are_not_sent_away_to_try_again() {
+    let gate = Gate::new(Metrics::new());
+    let any = "127.0.0.1:0".parse().unwrap();
+    // Accepts nobody: what is connected waits in the kernel.
+    let listener = Listener::bind("test", any, Encryption::Plain, gate).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for number in 0..500 {
+        let connected = tokio::time::timeout(Duration::from_millis(900), connect(address)).await;
+        waiting.push(connected.unwrap_or_else(|_| panic!("client {number} tries again")));
+    }
+}
+
+#[tokio::test]
 async fn dropping_the_listener_ends_its_connections() {
-    let mut open = open(Encryption::Plain).await;
+    let mut open = open(Encryption::Plain);
     let mut outside = connect(open.address).await;
     let mut waiting = Vec::new();
     for _ in 0..10 {
@@ -236,7 +249,7 @@ async fn dropping_the_listener_ends_its_connections() {
 async fn a_listener_that_stops_takes_nobody_and_waits_for_its_handlers() {
     let any = "127.0.0.1:0".parse().unwrap();
     let listener =
-        Listener::bind("test", any, Encryption::Plain, Gate::new(Metrics::new())).await.unwrap();
+        Listener::bind("test", any, Encryption::Plain, Gate::new(Metrics::new())).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
@@ -268,7 +281,7 @@ async fn a_handler_that_panics_costs_its_connection_only() {
     let metrics = Metrics::new();
     let gate = Gate::new(Arc::clone(&metrics));
     let any = "127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind("test", any, Encryption::Plain, gate).await.unwrap();
+    let listener = Listener::bind("test", any, Encryption::Plain, gate).unwrap();
     let address = listener.local_addr().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let mut run = JoinSet::new();
@@ -408,7 +421,7 @@ async fn a_recorder_restarts_with_200_connections_and_one_stale_password() {
     let metrics = Metrics::new();
     let auth = Arc::new(Authenticator::new(Settings { users: vec![nvr] }, Arc::clone(&metrics)));
     let any = "127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind("test", any, encryption, Gate::new(metrics)).await.unwrap();
+    let listener = Listener::bind("test", any, encryption, Gate::new(metrics)).unwrap();
     let address = listener.local_addr().unwrap();
     let mut run = JoinSet::new();
     run.spawn(listener.run(pending(), move |accepted| line_login(Arc::clone(&auth), accepted)));
