@@ -265,7 +265,7 @@ pub(super) fn limits(
 ) -> load::Settings {
     let mut table = root.table("limits", &mut reading.faults);
     let written = table.has("memory_mib");
-    let mib = table.mebibytes("memory_mib", 16..1_048_577, 16, &mut reading.faults);
+    let mib = table.mebibytes("memory_mib", 8..1_048_577, 8, &mut reading.faults);
     let span = table.span();
     table.finish(&mut reading.faults);
     let all = mebibytes(rings.rings_bytes);
