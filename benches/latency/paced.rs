@@ -164,14 +164,15 @@ pub(crate) async fn watch(
     sent: Sent,
     until: Instant,
 ) -> Result<Vec<(Duration, Duration)>> {
-    let mut arrived = Vec::new();
+    let (began, mut arrived) = (Instant::now(), Vec::new());
     while Instant::now() < until {
         let (content, first) = units::next_unit(&mut tls).await?;
         arrived.push((content, Times { first, last: Instant::now() }));
     }
     let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
     let late = |(content, came): (u64, Times)| {
-        let sent = sent.get(&content)?;
+        // What was there before the reader was not late for it.
+        let sent = sent.get(&content).filter(|sent| sent.first >= began)?;
         let first = came.first.saturating_duration_since(sent.first);
         Some((first, came.last.saturating_duration_since(sent.last)))
     };
