@@ -143,6 +143,9 @@ impl Load {
     /// Shows the state, and writes each change of a level down, once.
     fn changed(&self, state: MutexGuard<'_, State>, before: [Level; 2]) {
         self.show(&state);
+        if state.levels() == before {
+            return;
+        }
         let standings = Resource::ALL.map(|resource| state.standing(resource));
         drop(state);
         for (Standing { resource, level, reason }, before) in standings.iter().zip(before) {
