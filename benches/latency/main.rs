@@ -25,13 +25,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use camlock::simulator::{self, Audio, PatternSettings, Simulator, Source};
+use shared::decrypted::Frames;
 use shared::figures::{self, setting};
 use shared::gateway::{Cameras, Stand};
 use shared::{Result, reader};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
 
 /// When each unit was sent, by what is in it.
 type Stamps = Arc<Mutex<HashMap<u64, Instant>>>;
@@ -109,24 +108,24 @@ async fn measure(cameras: usize) -> Result<Figures> {
         starts = starts.max(Instant::now() + Duration::from_secs(2));
         let sent = stamps.get(camera).map(Arc::clone).ok_or("no camera")?;
         let until = setting("LATENCY_SECONDS", 20);
-        readers.spawn(watch(tls, sent, starts, Duration::from_secs(until)));
+        readers.spawn(watch(Frames::new(tls), sent, starts, Duration::from_secs(until)));
     }
     let (mut added, mut playing) = (Vec::new(), JoinSet::new());
     let window =
         tokio::time::sleep_until(starts + Duration::from_secs(setting("LATENCY_SECONDS", 20)));
     window.await;
     while let Some(watched) = readers.join_next().await {
-        let (late, mut tls) = watched??;
+        let (late, mut frames) = watched??;
         added.extend(late);
-        playing.spawn(async move { while units::next_unit(&mut tls).await.is_ok() {} });
+        playing.spawn(async move { while units::next_unit(&mut frames).await.is_ok() {} });
     }
 
     let mut first = Vec::new();
     for number in 0..setting("LATENCY_JOINS", 200) {
         let started = Instant::now();
         let stream = format!("c{}/main", number % cameras);
-        let mut tls = reader::play_over_tls(&connector, stand.port, &stream).await?;
-        units::next_unit(&mut tls).await?;
+        let tls = reader::play_over_tls(&connector, stand.port, &stream).await?;
+        units::next_unit(&mut Frames::new(tls)).await?;
         first.push(started.elapsed());
     }
     drop((playing, stand, simulators));
@@ -162,8 +161,8 @@ async fn paced_key_frames() -> Result<(Forwarding, Forwarding)> {
     let by_relay = reader::play_over_tls(&connector, port, "main").await?;
     let until = Instant::now() + Duration::from_secs(setting("LATENCY_SECONDS", 20));
     let (by_gateway, by_relay) = tokio::join!(
-        tokio::spawn(paced::watch(by_gateway, sent_to_gateway, until)),
-        tokio::spawn(paced::watch(by_relay, sent_to_relay, until)),
+        tokio::spawn(paced::watch(Frames::new(by_gateway), sent_to_gateway, until)),
+        tokio::spawn(paced::watch(Frames::new(by_relay), sent_to_relay, until)),
     );
     let forwarding = |late: Vec<(Duration, Duration)>| {
         let (first, last) = late.into_iter().unzip();
@@ -207,14 +206,14 @@ async fn start_cameras(count: usize) -> Result<(Vec<Simulator>, Vec<Stamps>)> {
 
 /// What was added to each unit that came within the window.
 async fn watch(
-    mut tls: TlsStream<TcpStream>,
+    mut frames: Frames,
     sent: Stamps,
     from: Instant,
     window: Duration,
-) -> Result<(Vec<Duration>, TlsStream<TcpStream>)> {
+) -> Result<(Vec<Duration>, Frames)> {
     let mut arrived = Vec::new();
     loop {
-        let (content, _) = units::next_unit(&mut tls).await?;
+        let (content, _) = units::next_unit(&mut frames).await?;
         let now = Instant::now();
         if now > from + window {
             break;
@@ -231,7 +230,7 @@ async fn watch(
             Ok(at.saturating_duration_since(*sent))
         })
         .collect::<Result<_>>()?;
-    Ok((late, tls))
+    Ok((late, frames))
 }
 
 fn percentiles(mut samples: Vec<Duration>) -> Percentiles {

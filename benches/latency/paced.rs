@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
-use tokio_rustls::client::TlsStream;
 
+use super::shared::decrypted::Frames;
 use super::shared::{Result, serve};
 use super::units;
 
@@ -160,13 +160,13 @@ pub(crate) async fn relay(camera: SocketAddr, ca: &Path) -> Result<u16> {
 
 /// How much later than sent a reader has the first packet, and the last, of each key frame until `until`.
 pub(crate) async fn watch(
-    mut tls: TlsStream<TcpStream>,
+    mut frames: Frames,
     sent: Sent,
     until: Instant,
 ) -> Result<Vec<(Duration, Duration)>> {
     let (began, mut arrived) = (Instant::now(), Vec::new());
     while Instant::now() < until {
-        let (content, first) = units::next_unit(&mut tls).await?;
+        let (content, first) = units::next_unit(&mut frames).await?;
         arrived.push((content, Times { first, last: Instant::now() }));
     }
     let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::gateway::{Cameras, Load};
 use super::pace::{self, Publisher};
-use super::{Result, child};
+use super::{Result, child, decrypted};
 
 /// Starts one, for the gateway to pull.
 pub fn start(load: Load) -> Result<Cameras> {
@@ -63,14 +63,7 @@ impl Publisher for Granting {
 }
 
 /// Without the sender report that may stand before a unit.
-fn media_bytes(mut frames: &[u8]) -> u64 {
-    let mut sum = 0;
-    while let Some((&[_, channel, high, low], behind)) = frames.split_first_chunk() {
-        let length = u16::from_be_bytes([high, low]);
-        if channel == 0 {
-            sum += 4 + u64::from(length);
-        }
-        frames = behind.get(length.into()..).unwrap_or_default();
-    }
-    sum
+fn media_bytes(frames: &[u8]) -> u64 {
+    let media = decrypted::split(frames).filter(|(channel, _)| *channel == 0);
+    media.map(|(_, packet)| 4 + packet.len() as u64).sum()
 }

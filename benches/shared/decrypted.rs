@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
 use super::reader::{self, Wanted};
@@ -55,6 +54,16 @@ impl Frames {
     }
 }
 
+/// The channels and packets of frames that are there as a whole.
+pub fn split(mut frames: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (&[_, channel, high, low], behind) = frames.split_first_chunk()?;
+        let (packet, rest) = behind.split_at_checked(u16::from_be_bytes([high, low]).into())?;
+        frames = rest;
+        Some((channel, packet))
+    })
+}
+
 /// Whether an RTP packet has the marker bit.
 pub fn ends_unit(packet: &[u8]) -> bool {
     packet.get(1).is_some_and(|byte| byte & 0x80 != 0)
@@ -98,7 +107,10 @@ pub fn role(arguments: &[String]) -> Result<()> {
     let wanted = Wanted::parse(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let totals = Arc::new(Totals::default());
-    runtime.block_on(start_all(&wanted, &totals))?;
+    let to = Arc::clone(&totals);
+    runtime.block_on(reader::bring(&wanted, move |tls| {
+        tokio::spawn(watch(Frames::new(tls), Arc::clone(&to)));
+    }))?;
     child::say("playing")?;
     child::answer_lines(|_| {
         let [packets, units, missing, ended] =
@@ -106,28 +118,6 @@ pub fn role(arguments: &[String]) -> Result<()> {
                 .map(|total| total.load(Ordering::Relaxed));
         format!("{packets} {units} {missing} {ended}")
     })
-}
-
-async fn start_all(wanted: &Wanted, totals: &Arc<Totals>) -> Result<()> {
-    let connector = reader::connector(&wanted.ca).await?;
-    let mut starting = JoinSet::new();
-    for number in 0..wanted.readers {
-        // No more at once than the gateway has places for one address before login.
-        if starting.len() >= 8 {
-            starting.join_next().await.ok_or("no reader")???;
-        }
-        let (connector, port, totals) = (connector.clone(), wanted.port, Arc::clone(totals));
-        let stream = wanted.stream(number);
-        starting.spawn(async move {
-            let tls = reader::play_over_tls(&connector, port, &stream).await?;
-            tokio::spawn(watch(Frames::new(tls), totals));
-            Result::Ok(())
-        });
-    }
-    while let Some(started) = starting.join_next().await {
-        started??;
-    }
-    Ok(())
 }
 
 async fn watch(mut frames: Frames, totals: Arc<Totals>) {

@@ -23,7 +23,7 @@ pub struct Wanted {
     pub port: u16,
     pub ca: std::path::PathBuf,
     pub readers: usize,
-    /// Streams in turn; empty: a server that sends as soon as the handshake is done.
+    /// Streams in turn.
     pub streams: u16,
 }
 
@@ -54,12 +54,19 @@ pub fn role(arguments: &[String]) -> Result<()> {
     let wanted = Wanted::parse(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let received = Arc::new(AtomicU64::new(0));
-    runtime.block_on(start_all(&wanted, &received))?;
+    let to = Arc::clone(&received);
+    runtime.block_on(bring(&wanted, move |tls| {
+        tokio::spawn(count(tls.into_inner().0, Arc::clone(&to)));
+    }))?;
     child::say("playing")?;
     child::answer_lines(|_| received.load(Ordering::Relaxed).to_string())
 }
 
-async fn start_all(wanted: &Wanted, received: &Arc<AtomicU64>) -> Result<()> {
+/// Brings all readers that are wanted; each that plays is handed to `begin`.
+pub async fn bring<B>(wanted: &Wanted, begin: B) -> Result<()>
+where
+    B: Fn(TlsStream<TcpStream>) + Clone + Send + 'static,
+{
     let connector = connector(&wanted.ca).await?;
     let mut starting = tokio::task::JoinSet::new();
     for number in 0..wanted.readers {
@@ -67,21 +74,11 @@ async fn start_all(wanted: &Wanted, received: &Arc<AtomicU64>) -> Result<()> {
         if starting.len() >= 8 {
             starting.join_next().await.ok_or("no reader")???;
         }
-        let (connector, received, wanted) =
-            (connector.clone(), Arc::clone(received), wanted.clone());
+        let (connector, begin) = (connector.clone(), begin.clone());
+        let (port, stream) = (wanted.port, wanted.stream(number));
         starting.spawn(async move {
-            let socket = match wanted.streams {
-                0 => connect(&connector, wanted.port).await?.into_inner().0,
-                streams => {
-                    play(
-                        &connector,
-                        wanted.port,
-                        &format!("c{}/main", number % usize::from(streams)),
-                    )
-                    .await?
-                }
-            };
-            tokio::spawn(count(socket, received));
+            let tls = play_over_tls(&connector, port, &stream).await?;
+            begin(tls);
             Result::Ok(())
         });
     }
