@@ -405,6 +405,13 @@ pub const LAGGED_KEPT: Duration = Duration::from_secs(10);
 /// How long there must be room before readers are taken again. They are told to come back after it.
 pub const OVERLOAD_EASES: Duration = Duration::from_secs(10);
 
+// ---- The segment: devices, news, ledger -----------------------------------------------------------
+
+/// A text that a device wrote (a name it asks for, a banner), as the ledger keeps it: a DNS name has at most 253.
+pub const DEVICE_TEXT_BYTES: usize = 256;
+/// How often the segment says how it is, to the gateway and in the ledger.
+pub const SEGMENT_PULSE: Duration = Duration::from_secs(10);
+
 // ---- Memory --------------------------------------------------------------------------------
 
 /// The most that one camera stream holds, its ring of [`RING_BYTES`] included: the sum in the module's
