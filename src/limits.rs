@@ -411,6 +411,10 @@ pub const OVERLOAD_EASES: Duration = Duration::from_secs(10);
 pub const DEVICE_TEXT_BYTES: usize = 256;
 /// How often the segment says how it is, to the gateway and in the ledger.
 pub const SEGMENT_PULSE: Duration = Duration::from_secs(10);
+/// Camera interfaces of the segment: the bridge takes more, but no box has them.
+pub const SEGMENT_INTERFACES: usize = 64;
+/// Ports of one camera that may be dialled: RTSP, its TLS, HTTP, HTTPS, and a recorder's channels.
+pub const SEGMENT_CAMERA_PORTS: usize = 16;
 
 // ---- Memory --------------------------------------------------------------------------------
 

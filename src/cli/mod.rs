@@ -6,6 +6,7 @@ mod hash_password;
 mod output;
 mod probe;
 mod run;
+mod segment;
 mod simulate;
 
 use std::future::Future;
@@ -104,6 +105,8 @@ Examples:
   camlock demo
   camlock demo --json                      one JSON object: rtsps, user, password, ca, admin")]
     Demo(demo::Options),
+    /// The camera segment: a network without a way out, and what devices there try.
+    Segment(segment::Options),
 }
 
 /// Runs the command line of this process.
@@ -115,6 +118,7 @@ pub fn run() -> ExitCode {
         Command::Probe(options) => probe::run(&options),
         Command::Simulate(options) => simulate::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Segment(options) => segment::run(&options),
     };
     ExitCode::from(exit as u8)
 }

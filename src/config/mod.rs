@@ -8,10 +8,12 @@ mod fault;
 mod gateway;
 mod reader;
 mod secret;
+mod segment_file;
 mod users;
 
 use std::path::PathBuf;
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::camera::CameraSettings;
@@ -22,6 +24,7 @@ pub use fault::{Fault, Faults};
 pub use gateway::{CertificateSource, RtspSettings, TlsSettings};
 use reader::Table;
 pub use secret::{Surroundings, by_reference};
+pub use segment_file::segment_file;
 
 /// A whole configuration, checked. After start nothing can be half configured.
 #[derive(Debug)]
@@ -62,15 +65,9 @@ pub struct Loaded {
 /// Reads and checks `text`; `file` names it in messages.
 pub fn load(file: &str, text: &str, surroundings: Surroundings<'_>) -> Result<Loaded, Faults> {
     let mut reading = Reading::new(text, surroundings);
-    let (root, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        reading.faults.add(error.span().unwrap_or(0..0), format!("not TOML: {}", error.message()));
-    }
-    // What a broken line hides would only be told as missing.
-    let settings = if reading.faults.is_empty() {
-        read(Table::root(root.get_ref()), &mut reading)
-    } else {
-        None
+    let settings = match tables(text, &mut reading.faults) {
+        Some(root) => read(Table::root(root.get_ref()), &mut reading),
+        None => None,
     };
     let faults = reading.faults.finish();
     match settings {
@@ -84,6 +81,15 @@ pub fn load(file: &str, text: &str, surroundings: Surroundings<'_>) -> Result<Lo
         }
         Some(_) | None => Err(Faults { file: file.to_owned(), faults }),
     }
+}
+
+/// The tables of a text, unless it is no TOML: what a broken line hides would only be told as missing.
+fn tables<'i>(text: &'i str, faults: &mut Collector<'_>) -> Option<Spanned<DeTable<'i>>> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        faults.add(error.span().unwrap_or(0..0), format!("not TOML: {}", error.message()));
+    }
+    faults.is_empty().then_some(root)
 }
 
 /// What goes along while a configuration is read.

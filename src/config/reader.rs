@@ -205,18 +205,26 @@ impl<'a, 'i> Table<'a, 'i> {
         default: u64,
         faults: &mut Collector<'_>,
     ) -> u64 {
+        self.number(key, range, default, "MiB", faults)
+    }
+
+    /// A whole number within `range`; `unit` says of what.
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        range: Range<u64>,
+        default: u64,
+        unit: &str,
+        faults: &mut Collector<'_>,
+    ) -> u64 {
         let Some(value) = self.get(key) else { return default };
-        let number = value
-            .get_ref()
-            .as_integer()
-            .and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok());
-        match number {
-            Some(number) if range.contains(&number) => number,
-            Some(_) | None => {
+        match whole(value).filter(|number| range.contains(number)) {
+            Some(number) => number,
+            None => {
                 faults.add(
                     value.span(),
                     format!(
-                        "{}: must be a whole number of MiB from {} to {}",
+                        "{}: must be a whole number of {unit} from {} to {}",
                         self.name(key),
                         range.start,
                         range.end - 1
@@ -225,6 +233,50 @@ impl<'a, 'i> Table<'a, 'i> {
                 default
             }
         }
+    }
+
+    /// A list of whole numbers within `range`.
+    pub(super) fn numbers(
+        &mut self,
+        key: &'static str,
+        range: Range<u64>,
+        faults: &mut Collector<'_>,
+    ) -> Option<Vec<At<u64>>> {
+        let value = self.get(key)?;
+        let name = self.name(key);
+        let Some(array) = value.get_ref().as_array() else {
+            faults.add(value.span(), format!("{name}: must be a list of numbers, `[1, 2]`"));
+            return None;
+        };
+        let mut numbers = Vec::new();
+        for item in array.iter() {
+            match whole(item).filter(|number| range.contains(number)) {
+                Some(value) => numbers.push(At { value, span: item.span() }),
+                None => faults.add(
+                    item.span(),
+                    format!(
+                        "{name}: each entry must be a whole number from {} to {}",
+                        range.start,
+                        range.end - 1
+                    ),
+                ),
+            }
+        }
+        Some(numbers)
+    }
+
+    pub(super) fn boolean(
+        &mut self,
+        key: &'static str,
+        default: bool,
+        faults: &mut Collector<'_>,
+    ) -> bool {
+        let Some(value) = self.get(key) else { return default };
+        let truth = value.get_ref().as_bool();
+        if truth.is_none() {
+            faults.add(value.span(), format!("{}: must be true or false", self.name(key)));
+        }
+        truth.unwrap_or(default)
     }
 
     /// Notes every key that nobody asked for, with the keys that exist.
@@ -263,6 +315,11 @@ pub(super) fn socket_addr(
         );
     }
     addr
+}
+
+fn whole(value: &Spanned<DeValue<'_>>) -> Option<u64> {
+    let number = value.get_ref().as_integer()?;
+    u64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
 fn pick<T: Copy>(
