@@ -415,6 +415,17 @@ pub const SEGMENT_PULSE: Duration = Duration::from_secs(10);
 pub const SEGMENT_INTERFACES: usize = 64;
 /// Ports of one camera that may be dialled: RTSP, its TLS, HTTP, HTTPS, and a recorder's channels.
 pub const SEGMENT_CAMERA_PORTS: usize = 16;
+/// A camera's name in an ask to the segment: that of a stream's first part.
+pub const SEGMENT_NAME_BYTES: usize = 64;
+/// A frame of news from the segment, its length apart: a canary's result with all its lists full takes a third.
+pub const SEGMENT_NEWS_BYTES: usize = 32 * 1024;
+/// Asks that the segment's service works on at once; the next wait in the kernel. All streams of a large
+/// installation ask at its start; an answer takes as long as the camera takes to connect.
+pub const SEGMENT_ASKS: usize = 256;
+/// Time for an ask to come whole, and for its answer to be taken: it comes from the same machine.
+pub const SEGMENT_ASK: Duration = Duration::from_secs(1);
+/// Time that the gateway waits for the answer: the camera's [`CAMERA_CONNECT`], and a turn of those before it.
+pub const SEGMENT_ANSWER: Duration = Duration::from_secs(6);
 
 // ---- Memory --------------------------------------------------------------------------------
 

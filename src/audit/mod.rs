@@ -136,6 +136,16 @@ pub enum Event<'a> {
         /// What was measured, what follows and what to do.
         reason: &'a str,
     },
+    /// The segment's service was asked for a camera or a port that root did not list, or gave what is no
+    /// connection to the camera that it was asked for.
+    DialRefused {
+        /// The camera's name as it was asked for.
+        camera: &'a str,
+        /// The TCP port.
+        port: u16,
+        /// Why.
+        reason: &'static str,
+    },
     /// A task panicked; it cost that task only.
     PanicCaught {
         /// Which task, e.g. the stream's name.
@@ -161,10 +171,11 @@ enum Kind {
     DoorIntruder,
     ReaderShed,
     Overload,
+    DialRefused,
     PanicCaught,
 }
 
-const KINDS: usize = 16;
+const KINDS: usize = 17;
 
 /// Writes an event down, or counts it if its kind had its share of this minute. Never waits.
 pub fn record(event: Event<'_>) {
@@ -223,6 +234,7 @@ impl Event<'_> {
             Self::DoorIntruder { .. } => Kind::DoorIntruder,
             Self::ReaderShed { .. } => Kind::ReaderShed,
             Self::Overload { .. } => Kind::Overload,
+            Self::DialRefused { .. } => Kind::DialRefused,
             Self::PanicCaught { .. } => Kind::PanicCaught,
         }
     }
@@ -293,6 +305,10 @@ impl Event<'_> {
             Self::Overload { resource, level, reason } => {
                 tracing::warn!(target: "audit", event, resource, level, reason, "load of the gateway changed");
             }
+            Self::DialRefused { camera, port, reason } => {
+                let camera = quoted(camera);
+                tracing::warn!(target: "audit", event, camera, port, reason, "no connection to a camera");
+            }
             Self::PanicCaught { task } => {
                 let task = quoted(task);
                 tracing::warn!(target: "audit", event, task, "a task panicked and was ended");
@@ -318,6 +334,7 @@ impl Kind {
         Self::DoorIntruder,
         Self::ReaderShed,
         Self::Overload,
+        Self::DialRefused,
         Self::PanicCaught,
     ];
 
@@ -338,6 +355,7 @@ impl Kind {
             Self::DoorIntruder => "door_intruder",
             Self::ReaderShed => "reader_shed",
             Self::Overload => "overload",
+            Self::DialRefused => "dial_refused",
             Self::PanicCaught => "panic_caught",
         }
     }

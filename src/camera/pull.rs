@@ -14,6 +14,7 @@ use crate::hub::Publisher;
 use crate::limits;
 use crate::media::{Refused, StreamName};
 use crate::metrics::{CameraStreamMetrics, Metrics};
+use crate::segment::NoDoor;
 use crate::tls::Fingerprint;
 use crate::tls::client::Failure as TlsFailure;
 
@@ -40,6 +41,8 @@ pub(super) enum Ending {
     Unwanted,
     /// No connection.
     Unreachable(io::ErrorKind),
+    /// The segment's service gave no connection.
+    Segment(NoDoor),
     /// No TLS, or not with the camera.
     Tls(TlsFailure),
     /// Another certificate than the first time.
@@ -214,6 +217,7 @@ impl Ending {
         match self {
             Self::Unwanted => "unwanted",
             Self::Unreachable(_) => "unreachable",
+            Self::Segment(why) => why.label(),
             Self::Tls(failure) => failure.label(),
             Self::CertificateChanged { .. } => "tls_certificate_changed",
             Self::CertificateBook(_) => "certificate_book",
@@ -233,6 +237,7 @@ impl fmt::Display for Ending {
             Self::Unreachable(kind) => {
                 write!(f, "no connection to the camera ({kind}): check address, power and network")
             }
+            Self::Segment(why) => why.fmt(f),
             Self::Tls(failure) => failure.fmt(f),
             Self::CertificateChanged { expected, got } => write!(
                 f,

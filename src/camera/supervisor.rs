@@ -232,6 +232,7 @@ impl Supervisor {
             Ending::Session(_)
             | Ending::Unwanted
             | Ending::Unreachable(_)
+            | Ending::Segment(_)
             | Ending::Tls(_)
             | Ending::CertificateChanged { .. }
             | Ending::CertificateBook(_)
@@ -357,6 +358,11 @@ fn record(source: &Source, ending: Ending) {
         Ending::Tls(failure) if failure.breaks_a_bound() => {
             audit::record(Event::CameraMisbehaved { stream, reason: failure.label() });
         }
+        Ending::Segment(why) if why.is_about_trust() => {
+            let address = &source.way.address;
+            let (camera, port) = (address.name(), address.get().port());
+            audit::record(Event::DialRefused { camera, port, reason: why.label() });
+        }
         Ending::Session(EndReason::Panicked) => {
             audit::record(Event::PanicCaught { task: stream.as_str() });
         }
@@ -376,6 +382,7 @@ fn record(source: &Source, ending: Ending) {
         Ending::Panicked
         | Ending::Unwanted
         | Ending::Unreachable(_)
+        | Ending::Segment(_)
         | Ending::Tls(_)
         | Ending::CertificateBook(_)
         | Ending::FormatChanged => {}

@@ -10,7 +10,7 @@ use url::Url;
 use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Request};
 use super::certificate_book::{BookFailure, CertificateBook, Noted};
 use super::pull::Ending;
-use crate::segment::{CameraAddr, Segment};
+use crate::segment::{CameraAddr, NotDialled, Segment};
 use crate::tls::Line;
 use crate::tls::client::{self, Expected, Failure as TlsFailure, Peer, Trust};
 
@@ -88,15 +88,15 @@ impl Way {
     }
 
     /// Connects, and makes sure who answers, before a byte of RTSP is sent. At most
-    /// [`crate::limits::CAMERA_CONNECT`] and [`crate::limits::CAMERA_HANDSHAKE`].
+    /// [`crate::limits::CAMERA_CONNECT`], or [`crate::limits::SEGMENT_ANSWER`], and
+    /// [`crate::limits::CAMERA_HANDSHAKE`].
     pub(super) async fn connect(&self) -> Result<Arrived, Ending> {
-        let unreachable = |error: io::Error| Ending::Unreachable(error.kind());
         let Some(identity) = &self.identity else {
-            let line = Line::Plain(self.segment.dial(self.address).await.map_err(unreachable)?);
+            let line = Line::Plain(self.segment.dial(&self.address).await?);
             return Ok(Arrived { line, peer: None, first_use: false });
         };
         let expected = identity.expected()?;
-        let socket = self.segment.dial(self.address).await.map_err(unreachable)?;
+        let socket = self.segment.dial(&self.address).await?;
         let connected = client::connect(socket, self.address.get().ip(), &expected).await;
         let (stream, peer) = connected.map_err(|failure| identity.ending(failure))?;
         let first_use = identity.admit(&peer).await?;
@@ -171,6 +171,15 @@ impl Identity {
             (Trust::FirstUse | Trust::Pinned(_) | Trust::Authority(_), failure) => {
                 Ending::Tls(failure)
             }
+        }
+    }
+}
+
+impl From<NotDialled> for Ending {
+    fn from(failure: NotDialled) -> Self {
+        match failure {
+            NotDialled::Unreachable(kind) => Self::Unreachable(kind),
+            NotDialled::Segment(why) => Self::Segment(why),
         }
     }
 }

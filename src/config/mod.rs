@@ -125,7 +125,7 @@ fn read(mut root: Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Settings> 
         admin: admin?,
         hub,
         load,
-        segment: segment::Settings { cameras: addresses },
+        segment: segment::Settings { mode: segment::Mode::Own, cameras: addresses },
         cameras,
         auth,
     })

@@ -3,32 +3,70 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
+use super::ask::{self, NoDoor};
+use super::place::Place;
 use crate::limits;
 
-/// The address of a camera: an IP literal and port of the checked list. Only [`Segment`] makes one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CameraAddr(SocketAddr);
+/// A camera of the checked list: its name, and its address: an IP literal and port. Only [`Segment`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CameraAddr {
+    name: Arc<str>,
+    address: SocketAddr,
+}
 
 impl CameraAddr {
+    /// The camera's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The socket address.
-    pub fn get(self) -> SocketAddr {
-        self.0
+    pub fn get(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Where the cameras are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// In the network of this process, for development. Said loudly.
+    #[default]
+    Own,
+    /// In a segment of their own; its service, which has its sockets in this directory, connects to them.
+    Remote {
+        /// The directory.
+        run_dir: PathBuf,
+    },
+}
+
+impl Mode {
+    /// As operators see it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Own => "none",
+            Self::Remote { .. } => "namespace",
+        }
     }
 }
 
 /// Which cameras there are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
+    /// Where they are.
+    pub mode: Mode,
     /// Camera name → IP literal and port.
     pub cameras: BTreeMap<String, SocketAddr>,
 }
 
-/// The checked address list and the dialer. Mode `none`: one namespace, for development, said loudly.
+/// The checked address list and the dialer.
 #[derive(Debug)]
 pub struct Segment {
+    mode: Mode,
     cameras: BTreeMap<String, CameraAddr>,
 }
 
@@ -38,32 +76,62 @@ impl Segment {
         let mut cameras = BTreeMap::new();
         for (camera, address) in settings.cameras {
             match check(address) {
-                Ok(address) => cameras.insert(camera, CameraAddr(address)),
+                Ok(address) => {
+                    let name = Arc::from(camera.as_str());
+                    cameras.insert(camera, CameraAddr { name, address })
+                }
                 Err(reason) => return Err(BadAddress { camera, address, reason }),
             };
         }
-        tracing::warn!(
-            "cameras share the network of this machine (segment mode `none`): they can reach whatever \
-             it lets them; only what passes this gateway is checked"
-        );
-        Ok(Self { cameras })
+        match &settings.mode {
+            Mode::Own => tracing::warn!(
+                "cameras share the network of this machine (segment mode `none`): they can reach whatever \
+                 it lets them; only what passes this gateway is checked"
+            ),
+            Mode::Remote { run_dir } => {
+                tracing::info!(run_dir = %run_dir.display(), "cameras are in a segment of their own");
+            }
+        }
+        Ok(Self { mode: settings.mode, cameras })
     }
 
     /// The address of a configured camera.
     pub fn address(&self, camera: &str) -> Option<CameraAddr> {
-        self.cameras.get(camera).copied()
+        self.cameras.get(camera).cloned()
     }
 
-    /// Connects to a camera within [`limits::CAMERA_CONNECT`], and to nothing else ever.
-    #[allow(clippy::disallowed_methods, reason = "the one place that dials, to a checked address")]
-    pub async fn dial(&self, camera: CameraAddr) -> io::Result<TcpStream> {
-        let connect = TcpStream::connect(camera.get());
-        let stream = tokio::time::timeout(limits::CAMERA_CONNECT, connect)
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)??;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+    /// Connects to a camera, and to nothing else ever: within [`limits::CAMERA_CONNECT`], or
+    /// [`limits::SEGMENT_ANSWER`] if the segment's service is asked.
+    pub async fn dial(&self, camera: &CameraAddr) -> Result<TcpStream, NotDialled> {
+        match &self.mode {
+            Mode::Own => {
+                connect(camera).await.map_err(|error| NotDialled::Unreachable(error.kind()))
+            }
+            Mode::Remote { run_dir } => {
+                let asked = ask::ask(&run_dir.join(Place::DOOR), camera).await;
+                asked.map_err(NotDialled::Segment)
+            }
+        }
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "dials a checked address only")]
+async fn connect(camera: &CameraAddr) -> io::Result<TcpStream> {
+    let connect = TcpStream::connect(camera.get());
+    let stream = tokio::time::timeout(limits::CAMERA_CONNECT, connect)
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// There is no connection to a camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotDialled {
+    /// The camera cannot be reached from this machine.
+    Unreachable(io::ErrorKind),
+    /// The segment's service gave none.
+    Segment(NoDoor),
 }
 
 /// An address that no camera has.
@@ -126,7 +194,10 @@ mod tests {
     use super::*;
 
     fn settings(address: &str) -> Settings {
-        Settings { cameras: [("door".to_owned(), address.parse().unwrap())].into() }
+        Settings {
+            mode: Mode::Own,
+            cameras: [("door".to_owned(), address.parse().unwrap())].into(),
+        }
     }
 
     #[test]
@@ -159,7 +230,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let segment = Segment::new(settings(&address.to_string())).unwrap();
-        let stream = segment.dial(segment.address("door").unwrap()).await.unwrap();
+        let stream = segment.dial(&segment.address("door").unwrap()).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
         assert!(stream.nodelay().unwrap());
     }

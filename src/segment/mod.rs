@@ -1,14 +1,22 @@
 //! The camera network: which addresses are cameras, the one door to them, and what devices there try.
 
+mod ask;
+mod beat;
 mod camera_addr;
+pub mod door;
 mod mac;
 mod news;
 mod place;
 mod plan;
 mod sighting;
 mod text;
+pub mod wire;
 
-pub use camera_addr::{BadAddress, CameraAddr, NotACamera, Segment, Settings, check};
+pub use ask::{BadAnswer, NoDoor, WrongDescriptor};
+pub use beat::{Beat, Beats};
+pub use camera_addr::{
+    BadAddress, CameraAddr, Mode, NotACamera, NotDialled, Segment, Settings, check,
+};
 pub use mac::{BadMac, MacAddr};
 pub use news::{CanaryResult, DeviceChange, DeviceEvent, News, Pulse, Row};
 pub use place::{BRIDGE, CANARY_PORT, Place, SINK_PORT};

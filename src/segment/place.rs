@@ -34,6 +34,11 @@ impl Default for Place {
 }
 
 impl Place {
+    /// The door's name in the service's directory.
+    pub const DOOR: &str = "door.sock";
+    /// Likewise where the news is told.
+    pub const NEWS: &str = "news.sock";
+
     /// The file that pins the namespace.
     pub fn pin(&self) -> PathBuf {
         PathBuf::from("/run/netns").join(&self.namespace)
@@ -41,12 +46,12 @@ impl Place {
 
     /// Where the gateway asks for a connection to a camera.
     pub fn door(&self) -> PathBuf {
-        self.run_dir.join("door.sock")
+        self.run_dir.join(Self::DOOR)
     }
 
     /// Where the gateway hears the news.
     pub fn news(&self) -> PathBuf {
-        self.run_dir.join("news.sock")
+        self.run_dir.join(Self::NEWS)
     }
 
     /// Where root asks the service to write the ledger now, or to take a canary's result.

@@ -76,8 +76,10 @@ impl World {
         })
         .unwrap();
         let address = simulator.addresses()[0];
-        let segment =
-            Segment::new(segment::Settings { cameras: [("door".to_owned(), address)].into() });
+        let segment = Segment::new(segment::Settings {
+            mode: segment::Mode::Own,
+            cameras: [("door".to_owned(), address)].into(),
+        });
         let metrics = Metrics::new();
         let hub = Hub::with_settings(crate::hub::Settings::default(), Arc::clone(&metrics));
         let board = Board::new();
@@ -416,7 +418,10 @@ async fn a_camera_without_a_picture_to_start_with_is_left_in_time() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let _camera = tokio::spawn(without_parameter_sets(listener));
-    let settings = segment::Settings { cameras: [("door".to_owned(), address)].into() };
+    let settings = segment::Settings {
+        mode: segment::Mode::Own,
+        cameras: [("door".to_owned(), address)].into(),
+    };
     let segment = Arc::new(Segment::new(settings).unwrap());
     let stream = StreamName::parse("door/main").unwrap();
     let profile = ProfileSettings {
@@ -462,7 +467,10 @@ async fn one_camera_too_many_is_refused() {
     };
     let address = "127.0.0.1:9".parse().unwrap();
     let all = cameras(limits::CAMERAS + 1).into_iter().map(|camera| (camera.name, address));
-    let segment = Arc::new(Segment::new(segment::Settings { cameras: all.collect() }).unwrap());
+    let segment = Arc::new(
+        Segment::new(segment::Settings { mode: segment::Mode::Own, cameras: all.collect() })
+            .unwrap(),
+    );
     let start = |n| {
         let metrics = Metrics::new();
         Cameras::start(cameras(n), &segment, &Hub::new(), &Board::new(), &metrics, &books()).err()
@@ -475,6 +483,7 @@ async fn one_camera_too_many_is_refused() {
 async fn settings_that_do_not_fit_are_refused() {
     let start = |name: &str, stream: &str, path: &str| {
         let segment = Segment::new(segment::Settings {
+            mode: segment::Mode::Own,
             cameras: [("door".to_owned(), "127.0.0.1:9".parse().unwrap())].into(),
         });
         let profile = ProfileSettings {

@@ -56,8 +56,10 @@ async fn another_camera_on_the_second_connection_is_told_as_that() {
         tls: Some(Trust::FirstUse),
         profiles: vec![profile],
     };
-    let segment =
-        Segment::new(segment::Settings { cameras: [("door".to_owned(), address)].into() });
+    let segment = Segment::new(segment::Settings {
+        mode: segment::Mode::Own,
+        cameras: [("door".to_owned(), address)].into(),
+    });
     let (metrics, board) = (Metrics::new(), Board::new());
     let hub = Hub::with_settings(crate::hub::Settings::default(), Arc::clone(&metrics));
     let segment = Arc::new(segment.unwrap());
