@@ -427,6 +427,14 @@ pub const SEGMENT_ASK: Duration = Duration::from_secs(1);
 /// Time that the gateway waits for the answer: the camera's [`CAMERA_CONNECT`], and a turn of those before it.
 pub const SEGMENT_ANSWER: Duration = Duration::from_secs(6);
 
+// ---- The ledger ----------------------------------------------------------------------------
+
+/// One line of the ledger, newline not counted. The longest lawful record, a canary's result with all its lists full
+/// of names, stays far below.
+pub const LEDGER_LINE_BYTES: usize = 16 * 1024;
+/// The boot id in a checkpoint; Linux's has 36 characters.
+pub const LEDGER_BOOT_ID_CHARS: usize = 64;
+
 // ---- Memory --------------------------------------------------------------------------------
 
 /// The most that one camera stream holds, its ring of [`RING_BYTES`] included: the sum in the module's

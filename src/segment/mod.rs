@@ -3,7 +3,9 @@
 mod ask;
 mod beat;
 mod camera_addr;
+mod day;
 pub mod door;
+pub mod ledger;
 mod mac;
 mod news;
 mod place;
@@ -17,6 +19,7 @@ pub use beat::{Beat, Beats};
 pub use camera_addr::{
     BadAddress, CameraAddr, Mode, NotACamera, NotDialled, Segment, Settings, check,
 };
+pub use day::{day_start, utc_day, utc_time};
 pub use mac::{BadMac, MacAddr};
 pub use news::{CanaryResult, DeviceChange, DeviceEvent, News, Pulse, Row};
 pub use place::{BRIDGE, CANARY_PORT, Place, SINK_PORT};
