@@ -419,6 +419,8 @@ pub const SEGMENT_CAMERA_PORTS: usize = 16;
 pub const SEGMENT_NAME_BYTES: usize = 64;
 /// A frame of news from the segment, its length apart: a canary's result with all its lists full takes a third.
 pub const SEGMENT_NEWS_BYTES: usize = 32 * 1024;
+/// Age of the canary's last run from which on it proves nothing: it runs daily, and one day may be missed.
+pub const CANARY_AGE: Duration = Duration::from_secs(48 * 3600);
 /// Asks that the segment's service works on at once; the next wait in the kernel. All streams of a large
 /// installation ask at its start; an answer takes as long as the camera takes to connect.
 pub const SEGMENT_ASKS: usize = 256;

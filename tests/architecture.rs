@@ -117,6 +117,7 @@ const SANS_IO: &[&str] = &[
     "segment/beat.rs",
     "segment/day.rs",
     "segment/ledger/entry.rs",
+    "segment/canary_policy.rs",
     "segment/mac.rs",
     "segment/news.rs",
     "segment/place.rs",

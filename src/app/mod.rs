@@ -27,7 +27,7 @@ use crate::load::Load;
 use crate::metrics::{Metrics, ReloadOutcome};
 use crate::rtsp_server::{self, Peer, Server};
 use crate::tunnel::{Arrived, Entered, Tunnels};
-use crate::{http, limits, pki, tls};
+use crate::{http, limits, pki, segment, tls};
 
 use cameras::Pulls;
 use certificate::Certificates;
@@ -42,6 +42,8 @@ pub struct Gateway {
     certificates: watch::Sender<Certificates>,
     tls: watch::Sender<Arc<ServerConfig>>,
     pulls: Pulls,
+    /// Where the cameras are, as at the start.
+    segment: (segment::Mode, segment::CanaryPolicy),
     ready: watch::Sender<bool>,
     rtsps: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
@@ -102,6 +104,7 @@ impl Gateway {
             board,
             certificates,
             tls,
+            segment: (settings.segment.mode.clone(), settings.segment.canary),
             ready,
             rtsps: Vec::new(),
             admin: None,
@@ -123,8 +126,9 @@ impl Gateway {
     }
 
     /// Puts accounts, grants, certificates, limits and cameras of `settings` in force. What cannot be read leaves
-    /// the old in force. Listeners, log and rings keep what they started with.
-    pub async fn reload(&mut self, settings: Settings) {
+    /// the old in force. Listeners, log, rings and where the cameras are keep what they started with.
+    pub async fn reload(&mut self, mut settings: Settings) {
+        (settings.segment.mode, settings.segment.canary) = self.segment.clone();
         self.authenticator.replace(settings.auth.clone());
         self.load.set_budget(overload::budget(settings.load), Instant::now().into_std());
         let certificates = Certificates::new(&settings);
@@ -143,7 +147,8 @@ impl Gateway {
         let outcome = if whole { ReloadOutcome::Applied } else { ReloadOutcome::Partly };
         self.metrics.config.reloaded(outcome);
         tracing::info!(
-            "configuration read anew; changes of [rtsp], [admin], [log] and [rings] need a restart"
+            "configuration read anew; changes of [rtsp], [admin], [log], [rings], gateway.segment and \
+             gateway.canary need a restart"
         );
     }
 

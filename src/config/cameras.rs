@@ -22,6 +22,7 @@ enum Start {
 pub(super) fn read(
     root: &mut Table<'_, '_>,
     rings: &hub::Settings,
+    segment: &segment::Mode,
     reading: &mut Reading<'_>,
 ) -> (Vec<CameraSettings>, BTreeMap<String, SocketAddr>) {
     let mut cameras = Vec::new();
@@ -35,7 +36,7 @@ pub(super) fn read(
             "write the camera's IP address and port, such as \"192.0.2.10:554\"",
             &mut reading.faults,
         );
-        let address = address.and_then(|at| camera_address(&at, reading));
+        let address = address.and_then(|at| camera_address(&at, segment, reading));
         let login = login(&mut table, reading);
         let basic = table.choice(
             "basic",
@@ -72,9 +73,18 @@ pub(super) fn read(
     (cameras, addresses)
 }
 
-fn camera_address(at: &At<String>, reading: &mut Reading<'_>) -> Option<SocketAddr> {
+fn camera_address(
+    at: &At<String>,
+    segment: &segment::Mode,
+    reading: &mut Reading<'_>,
+) -> Option<SocketAddr> {
     let address = socket_addr("camera.address", at, "192.0.2.10:554", &mut reading.faults)?;
     match segment::check(address) {
+        Ok(SocketAddr::V6(address)) if *segment != segment::Mode::Own => {
+            let message = format!("camera.address: {address}: a camera segment is IPv4 only");
+            reading.faults.add(at.span.clone(), message);
+            None
+        }
         Ok(address) => Some(address),
         Err(error) => {
             reading.faults.add(at.span.clone(), format!("camera.address: {address} {error}"));

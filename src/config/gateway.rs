@@ -9,6 +9,7 @@ use super::reader::{At, Table, socket_addr};
 use super::secret;
 use crate::auth::{Offer, Scheme};
 use crate::pki::Names;
+use crate::segment::{CanaryPolicy, Mode};
 use crate::telemetry::{Format, Level};
 use crate::tls::{ClientCa, ClientCertificates, Versions};
 use crate::{http, hub, limits, load, telemetry, tunnel};
@@ -71,8 +72,16 @@ pub(super) fn log(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> teleme
     telemetry::Settings { format, level }
 }
 
-/// State directory and names.
-pub(super) fn place(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> (PathBuf, Names) {
+/// What `[gateway]` says.
+pub(super) struct Gateway {
+    pub(super) state_dir: PathBuf,
+    pub(super) names: Names,
+    pub(super) segment: Mode,
+    pub(super) canary: CanaryPolicy,
+}
+
+/// State directory, names, and where the cameras are.
+pub(super) fn gateway(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Gateway {
     let mut table = root.table("gateway", &mut reading.faults);
     let state = table.string("state_dir", &mut reading.faults);
     let state =
@@ -97,10 +106,39 @@ pub(super) fn place(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> (Pat
             );
         }
     }
-    table.choice("segment", &[("none", ())], (), &mut reading.faults);
+    let segment = segment_mode(&mut table, reading);
+    let policies = [("report", CanaryPolicy::Report), ("require", CanaryPolicy::Require)];
+    let canary = table.choice("canary", &policies, CanaryPolicy::Report, &mut reading.faults);
+    if (&segment, canary) == (&Mode::Own, CanaryPolicy::Require) {
+        reading.faults.add(
+            table.span(),
+            "gateway.canary is \"require\", but without a camera segment there is no canary; set gateway.segment too",
+        );
+    }
     table.finish(&mut reading.faults);
-    (state, checked)
+    Gateway { state_dir: state, names: checked, segment, canary }
 }
+
+fn segment_mode(table: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Mode {
+    let Some(at) = table.string("segment", &mut reading.faults) else { return Mode::Own };
+    let path = std::path::Path::new(&at.value);
+    if at.value == "none" {
+        return Mode::Own;
+    }
+    if !path.is_absolute() || at.value.len() > SEGMENT_DIR_BYTES {
+        reading.faults.add(
+            at.span,
+            format!(
+                "gateway.segment: {:?} is not allowed; use \"none\" or the directory of the segment's service, such as \"/run/camlock-segment\" (absolute, at most {SEGMENT_DIR_BYTES} bytes)",
+                at.value
+            ),
+        );
+    }
+    Mode::Remote { run_dir: path.to_owned() }
+}
+
+/// A path of a Unix socket has 107 bytes (unix(7)); the socket's own name is part of it.
+const SEGMENT_DIR_BYTES: usize = 90;
 
 pub(super) fn tls(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Option<TlsSettings> {
     let mut table = root.table("tls", &mut reading.faults);

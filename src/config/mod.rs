@@ -21,6 +21,7 @@ use crate::{auth, http, hub, load, pki, segment, telemetry};
 
 use fault::Collector;
 pub use fault::{Fault, Faults};
+use gateway::Gateway;
 pub use gateway::{CertificateSource, RtspSettings, TlsSettings};
 use reader::Table;
 pub use secret::{Surroundings, by_reference};
@@ -107,13 +108,13 @@ impl<'a> Reading<'a> {
 
 fn read(mut root: Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Settings> {
     let log = gateway::log(&mut root, reading);
-    let (state_dir, names) = gateway::place(&mut root, reading);
+    let Gateway { state_dir, names, segment, canary } = gateway::gateway(&mut root, reading);
     let tls = gateway::tls(&mut root, reading);
     let rtsp = gateway::rtsp(&mut root, reading);
     let admin = gateway::admin(&mut root, reading);
     let hub = gateway::hub(&mut root, reading);
     let load = gateway::limits(&mut root, &hub, reading);
-    let (cameras, addresses) = cameras::read(&mut root, &hub, reading);
+    let (cameras, addresses) = cameras::read(&mut root, &hub, &segment, reading);
     let auth = users::read(&mut root, reading);
     root.finish(&mut reading.faults);
     Some(Settings {
@@ -125,7 +126,7 @@ fn read(mut root: Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Settings> 
         admin: admin?,
         hub,
         load,
-        segment: segment::Settings { mode: segment::Mode::Own, cameras: addresses },
+        segment: segment::Settings { mode: segment, canary, cameras: addresses },
         cameras,
         auth,
     })

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::camera::StartMode;
 use crate::limits;
+use crate::segment::{CanaryPolicy, Mode};
 
 fn load_text(text: &str) -> Result<Loaded, Faults> {
     let read_file = |path: &Path| match path.to_str() {
@@ -176,4 +177,31 @@ fn places_are_lines_and_characters_from_one() {
             && faults[2].starts_with("3:11 "),
         "{faults:?}"
     );
+}
+
+#[test]
+fn the_segment_is_none_or_a_directory() {
+    let place = |options: &str| format!("[gateway]\nnames = [\"gate\"]\n{options}\n{CAMERA}");
+    let read = |options: &str| load_text(&place(options)).unwrap().settings.segment;
+    assert_eq!((read("").mode, read("").canary), (Mode::Own, CanaryPolicy::Report));
+    assert_eq!(read("segment = \"none\"").mode, Mode::Own);
+    let remote = read("segment = \"/run/segment\"\ncanary = \"require\"");
+    assert_eq!(remote.mode, Mode::Remote { run_dir: "/run/segment".into() });
+    assert_eq!(remote.canary, CanaryPolicy::Require);
+    let long = format!("segment = \"/{}\"", "x".repeat(90));
+    for (options, expected) in [
+        (
+            "segment = \"full\"",
+            "3:11 gateway.segment: \"full\" is not allowed; use \"none\" or the",
+        ),
+        ("segment = \"run/segment\"", "3:11 gateway.segment: \"run/segment\" is not allowed"),
+        (&long, "3:11 gateway.segment: \"/xxx"),
+        ("canary = \"require\"", "1:1 gateway.canary is \"require\", but without a camera segment"),
+    ] {
+        let told = messages(&place(options));
+        assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");
+    }
+    let six = place("segment = \"/run/segment\"").replace("192.0.2.10:554", "[2001:db8::1]:554");
+    let told = messages(&six);
+    assert!(told.len() == 1 && told[0].ends_with("a camera segment is IPv4 only"), "{told:?}");
 }

@@ -303,7 +303,7 @@ mod tests {
     fn segment(dir: &Path, camera: SocketAddr) -> (Segment, CameraAddr) {
         let mode = Mode::Remote { run_dir: dir.to_owned() };
         let cameras = [("door".to_owned(), camera)].into();
-        let segment = Segment::new(Settings { mode, cameras }).unwrap();
+        let segment = Segment::new(Settings { mode, cameras, ..Settings::default() }).unwrap();
         let door = segment.address("door").unwrap();
         (segment, door)
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::ask::{self, NoDoor};
+use super::canary_policy::CanaryPolicy;
 use super::place::Place;
 use crate::limits;
 
@@ -59,6 +60,8 @@ impl Mode {
 pub struct Settings {
     /// Where they are.
     pub mode: Mode,
+    /// What follows from what the canary found; without a segment there is none.
+    pub canary: CanaryPolicy,
     /// Camera name → IP literal and port.
     pub cameras: BTreeMap<String, SocketAddr>,
 }
@@ -194,10 +197,8 @@ mod tests {
     use super::*;
 
     fn settings(address: &str) -> Settings {
-        Settings {
-            mode: Mode::Own,
-            cameras: [("door".to_owned(), address.parse().unwrap())].into(),
-        }
+        let cameras = [("door".to_owned(), address.parse().unwrap())].into();
+        Settings { cameras, ..Settings::default() }
     }
 
     #[test]

@@ -193,7 +193,7 @@ mod tests {
         fn segment(&self, name: &str, port: u16) -> (Segment, CameraAddr) {
             let mode = Mode::Remote { run_dir: self.dir.clone() };
             let cameras = [(name.to_owned(), (Ipv4Addr::LOCALHOST, port).into())].into();
-            let segment = Segment::new(Settings { mode, cameras }).unwrap();
+            let segment = Segment::new(Settings { mode, cameras, ..Settings::default() }).unwrap();
             let camera = segment.address(name).unwrap();
             (segment, camera)
         }

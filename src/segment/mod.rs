@@ -3,6 +3,7 @@
 mod ask;
 mod beat;
 mod camera_addr;
+mod canary_policy;
 mod day;
 pub mod door;
 pub mod ledger;
@@ -19,6 +20,7 @@ pub use beat::{Beat, Beats};
 pub use camera_addr::{
     BadAddress, CameraAddr, Mode, NotACamera, NotDialled, Segment, Settings, check,
 };
+pub use canary_policy::{CanaryPolicy, Unproven};
 pub use day::{day_start, utc_day, utc_time};
 pub use mac::{BadMac, MacAddr};
 pub use news::{CanaryResult, DeviceChange, DeviceEvent, News, Pulse, Row};

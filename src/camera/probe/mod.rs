@@ -216,8 +216,8 @@ async fn open(settings: &Settings) -> Result<(Opened, Option<Peer>), Ending> {
     const NAME: &str = "camera";
     let bad = Ending::Session(EndReason::BadRequest);
     let cameras = [(NAME.to_owned(), settings.address)].into();
-    let segment =
-        Segment::new(segment::Settings { mode: segment::Mode::Own, cameras }).map_err(|_| bad)?;
+    let segment = Segment::new(segment::Settings { cameras, ..segment::Settings::default() })
+        .map_err(|_| bad)?;
     let segment = Arc::new(segment);
     let address = segment.address(NAME).ok_or(bad)?;
     let identity = settings.tls.clone().map(|trust| Identity {

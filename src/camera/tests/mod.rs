@@ -77,8 +77,8 @@ impl World {
         .unwrap();
         let address = simulator.addresses()[0];
         let segment = Segment::new(segment::Settings {
-            mode: segment::Mode::Own,
             cameras: [("door".to_owned(), address)].into(),
+            ..segment::Settings::default()
         });
         let metrics = Metrics::new();
         let hub = Hub::with_settings(crate::hub::Settings::default(), Arc::clone(&metrics));
@@ -419,8 +419,8 @@ async fn a_camera_without_a_picture_to_start_with_is_left_in_time() {
     let address = listener.local_addr().unwrap();
     let _camera = tokio::spawn(without_parameter_sets(listener));
     let settings = segment::Settings {
-        mode: segment::Mode::Own,
         cameras: [("door".to_owned(), address)].into(),
+        ..segment::Settings::default()
     };
     let segment = Arc::new(Segment::new(settings).unwrap());
     let stream = StreamName::parse("door/main").unwrap();
@@ -468,7 +468,7 @@ async fn one_camera_too_many_is_refused() {
     let address = "127.0.0.1:9".parse().unwrap();
     let all = cameras(limits::CAMERAS + 1).into_iter().map(|camera| (camera.name, address));
     let segment = Arc::new(
-        Segment::new(segment::Settings { mode: segment::Mode::Own, cameras: all.collect() })
+        Segment::new(segment::Settings { cameras: all.collect(), ..segment::Settings::default() })
             .unwrap(),
     );
     let start = |n| {
@@ -483,8 +483,8 @@ async fn one_camera_too_many_is_refused() {
 async fn settings_that_do_not_fit_are_refused() {
     let start = |name: &str, stream: &str, path: &str| {
         let segment = Segment::new(segment::Settings {
-            mode: segment::Mode::Own,
             cameras: [("door".to_owned(), "127.0.0.1:9".parse().unwrap())].into(),
+            ..segment::Settings::default()
         });
         let profile = ProfileSettings {
             stream: StreamName::parse(stream).unwrap(),

@@ -57,8 +57,8 @@ async fn another_camera_on_the_second_connection_is_told_as_that() {
         profiles: vec![profile],
     };
     let segment = Segment::new(segment::Settings {
-        mode: segment::Mode::Own,
         cameras: [("door".to_owned(), address)].into(),
+        ..segment::Settings::default()
     });
     let (metrics, board) = (Metrics::new(), Board::new());
     let hub = Hub::with_settings(crate::hub::Settings::default(), Arc::clone(&metrics));
