@@ -17,6 +17,7 @@ pub(crate) mod fuzz;
 mod items;
 mod open;
 mod reason;
+mod received;
 mod rewrite;
 mod session;
 #[cfg(test)]

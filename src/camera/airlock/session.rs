@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, timeout};
 
 use super::door::Door;
+use super::received::Received;
 use super::rewrite::{Next, Rewriter, Totals};
 use super::{Counts, EndReason, LoginMemory, LoginUsed, OpenedTrack, Starts};
 use crate::limits;
@@ -58,7 +59,7 @@ impl Running {
             camera,
             redial: Some(redial),
             rewriter,
-            from_camera: BytesMut::with_capacity(limits::CAMERA_BUFFER_BYTES),
+            from_camera: Received::new(),
             from_consumer: BytesMut::new(),
             shared: Arc::clone(&shared),
             waited_for: Depacketiser::InTime,
@@ -183,7 +184,7 @@ struct Between<S, R> {
     camera: S,
     redial: Option<R>,
     rewriter: Rewriter,
-    from_camera: BytesMut,
+    from_camera: Received,
     from_consumer: BytesMut,
     shared: Arc<Shared>,
     waited_for: Depacketiser,
@@ -195,9 +196,6 @@ enum Depacketiser {
     InTime,
     Late,
 }
-
-/// Least room for one read.
-const READ_LEAST: usize = 64 * 1024;
 
 impl<S, R, F> Between<S, R>
 where
@@ -249,14 +247,13 @@ where
             self.flush(consumer).await?;
             self.let_catch_up().await;
             wind(timer.as_mut(), self.rewriter.deadline());
-            self.from_camera.reserve(READ_LEAST);
             tokio::select! {
-                read = self.camera.read_buf(&mut self.from_camera) => {
+                read = self.from_camera.read(&mut self.camera) => {
                     self.rewriter.acknowledge(&self.shared.totals(), now());
                     let next = match read {
                         Ok(0) => self.rewriter.camera_closed()?,
                         Ok(fresh) => {
-                            self.rewriter.camera_bytes(&mut self.from_camera, fresh, now())?
+                            self.rewriter.camera_bytes(self.from_camera.bytes(), fresh, now())?
                         }
                         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                             return Err(EndReason::BrokenTls);
@@ -343,7 +340,7 @@ where
         let connect = limits::CAMERA_CONNECT + limits::CAMERA_HANDSHAKE;
         let camera = timeout(connect, redial()).await;
         self.camera = camera.ok().and_then(Result::ok).ok_or(EndReason::RedialFailed)?;
-        self.from_camera.clear();
+        self.from_camera.bytes().clear();
         self.rewriter.redialled(now());
         Ok(())
     }
@@ -358,9 +355,8 @@ where
     async fn tear_down(&mut self) -> io::Result<()> {
         let Some((bytes, cseq)) = self.rewriter.teardown() else { return Ok(()) };
         tell(&mut self.camera, &bytes).await?;
-        while !self.rewriter.is_farewell(&mut self.from_camera, cseq) {
-            self.from_camera.reserve(READ_LEAST);
-            if self.camera.read_buf(&mut self.from_camera).await? == 0 {
+        while !self.rewriter.is_farewell(self.from_camera.bytes(), cseq) {
+            if self.from_camera.read(&mut self.camera).await? == 0 {
                 break;
             }
         }
