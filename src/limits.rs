@@ -432,6 +432,32 @@ pub const SEGMENT_ASK: Duration = Duration::from_secs(1);
 /// Time that the gateway waits for the answer: the camera's [`CAMERA_CONNECT`], and a turn of those before it.
 pub const SEGMENT_ANSWER: Duration = Duration::from_secs(6);
 
+// ---- What devices on the segment try -------------------------------------------------------
+
+/// Devices beside the configured cameras that have an account of their own in a day: a switch full of others.
+pub const OBSERVED_DEVICES: usize = 512;
+/// Rows that each device may have whatever the others do.
+pub const OBSERVED_ROWS_OWN: usize = 32;
+/// Rows beyond these, of all devices together. At most some 700 bytes each, with the longest names: 12 MiB.
+pub const OBSERVED_ROWS_SHARED: usize = 16_384;
+/// Rows of one device: the doorbell with the most endpoints that anyone wrote about had 33 in four boots.
+pub const OBSERVED_ROWS_DEVICE: usize = 1_024;
+/// Rows of one device and protocol, so that a flood of one does not hide what else the device does.
+pub const OBSERVED_ROWS_PROTOCOL: usize = 256;
+/// Rows of one device that stand for many destinations of a protocol: about one for each protocol.
+pub const OBSERVED_ROWS_MANY: usize = 48;
+/// Rows of days that ended that wait for somebody to write them.
+pub const OBSERVED_ROWS_ENDED: usize = 2 * OBSERVED_ROWS_SHARED;
+/// Rows that grew and are written at once, with the new ones. At a flush every 10 s, some 300 bytes each, the fullest
+/// account costs the ledger 80 MB in a day, beside the new rows.
+pub const OBSERVED_ROWS_GROWN: usize = 32;
+/// A row that grew, but did not double, is written so often.
+pub const OBSERVED_ROW_EVERY: Duration = Duration::from_secs(3600);
+/// Device events that wait for somebody to take them: each account has three kinds.
+pub const OBSERVED_EVENTS: usize = 2_048;
+/// The same kind of event of the same device is told at most so often.
+pub const OBSERVED_EVENT_EVERY: Duration = Duration::from_secs(3600);
+
 // ---- The ledger ----------------------------------------------------------------------------
 
 /// One line of the ledger, newline not counted. The longest lawful record, a canary's result with all its lists full

@@ -9,6 +9,7 @@ pub mod door;
 pub mod ledger;
 mod mac;
 mod news;
+pub mod observe;
 mod place;
 mod plan;
 mod sighting;

@@ -1,0 +1,11 @@
+//! What devices on the segment try: frames taken from the camera ports, told apart, and counted within bounds.
+
+mod classify;
+mod observer;
+mod table;
+mod vendors;
+
+pub use classify::{Frame, classify};
+pub use observer::Observer;
+pub use table::{Device, OTHERS, Table, Totals};
+pub use vendors::Vendors;

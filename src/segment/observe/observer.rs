@@ -1,0 +1,102 @@
+//! The table, shared by those who see attempts and those who write them down.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
+
+use super::{Device, Table, Totals, Vendors};
+use crate::segment::{DeviceEvent, MacAddr, Plan, Row, Sighting};
+
+/// The [`Table`] behind a lock that is held for one step at a time, with the system's clock.
+#[derive(Debug)]
+pub struct Observer {
+    table: Mutex<Table>,
+    told: Notify,
+    progress: AtomicU64,
+    missed: AtomicU64,
+}
+
+impl Observer {
+    /// See [`Table::new`].
+    pub fn new(plan: Arc<Plan>, gateway: MacAddr, vendors: Vendors, run: u64) -> Self {
+        Self {
+            table: Mutex::new(Table::new(plan, gateway, vendors, run)),
+            told: Notify::new(),
+            progress: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts what somebody saw.
+    pub fn note(&self, sighting: &Sighting) {
+        let mut table = self.table();
+        table.note(sighting, now_ms());
+        if table.has_events() {
+            self.told.notify_one();
+        }
+    }
+
+    /// See [`Table::due_rows`].
+    pub fn due_rows(&self) -> Vec<Row> {
+        self.table().due_rows(now_ms())
+    }
+
+    /// See [`Table::changed_rows`].
+    pub fn changed_rows(&self) -> Vec<Row> {
+        self.table().changed_rows(now_ms())
+    }
+
+    /// Waits until there is something to tell about devices, and takes it. For one task.
+    pub async fn events(&self) -> Vec<DeviceEvent> {
+        loop {
+            let events = self.table().take_events();
+            if !events.is_empty() {
+                return events;
+            }
+            self.told.notified().await;
+        }
+    }
+
+    /// See [`Table::mac_of`].
+    pub fn mac_of(&self, ip: IpAddr) -> Option<MacAddr> {
+        self.table().mac_of(ip)
+    }
+
+    /// See [`Table::totals`].
+    pub fn totals(&self) -> Totals {
+        self.table().totals()
+    }
+
+    /// See [`Table::devices`].
+    pub fn devices(&self) -> Vec<Device> {
+        self.table().devices()
+    }
+
+    /// See [`Table::set_plan`].
+    pub fn set_plan(&self, plan: Arc<Plan>) {
+        self.table().set_plan(plan);
+    }
+
+    /// Frames that the kernel dropped because they came faster than they were read.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Grows while frames are looked at, and every second when there are none: for the watchdog.
+    pub fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // A table is whole after each step, whatever its holder died of.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
