@@ -339,9 +339,6 @@ pub const WEBSOCKET_CONTROLS_PER_SECOND: u32 = 10;
 
 // ---- Admin listener -------------------------------------------------------------------------
 
-/// How often each part of the process that must get on shows that it does, idle or not. Far below any
-/// `WatchdogSec=` that makes sense.
-pub const PROGRESS_TICK: Duration = Duration::from_millis(500);
 /// Open connections of the admin listener.
 pub const ADMIN_CONNECTIONS: usize = 16;
 /// Listen addresses of one kind.
@@ -468,6 +465,36 @@ pub const OBSERVED_EVENT_EVERY: Duration = Duration::from_secs(3600);
 pub const LEDGER_LINE_BYTES: usize = 16 * 1024;
 /// The boot id in a checkpoint; Linux's has 36 characters.
 pub const LEDGER_BOOT_ID_CHARS: usize = 64;
+// ---- The canary ----------------------------------------------------------------------------------
+
+/// Addresses of this machine that the canary tries to reach: more than a router with a few VLANs has.
+pub const CANARY_UPLINKS: usize = 16;
+/// Interfaces of this machine that must show that frames on them are seen: a box with many containers has some 30.
+pub const CANARY_BEACONS: usize = 64;
+/// Between two ways: frames that carry no number are told apart by when they came.
+pub const CANARY_PACE: Duration = Duration::from_millis(40);
+/// For an answer of a local service; it is asked twice. They answer within a millisecond.
+pub const CANARY_ANSWER: Duration = Duration::from_millis(700);
+/// For a TCP connection to the sink.
+pub const CANARY_CONNECT: Duration = Duration::from_millis(500);
+/// How long it watches after the last way: a packet that waits for a neighbour's address leaves within 3 s.
+pub const CANARY_AFTER: Duration = Duration::from_millis(3500);
+/// Marked frames that a watcher keeps; more tell nothing new.
+pub const CANARY_FOUND: usize = 4096;
+/// Of a frame, so many bytes are looked at: what segmentation offload puts together has at most 64 KiB.
+pub const CANARY_FRAME_BYTES: usize = 66 * 1024;
+/// Frames that wait for a watcher: 50 ms of 10 Gbit/s.
+pub const CANARY_WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// Of the ledger that grew while the canary was out, so many bytes are read; its own rows are 100 KiB.
+pub const CANARY_LEDGER_BYTES: u64 = 64 * 1024 * 1024;
+/// How long the ledger may take to list all tries: it is told to write them down.
+pub const CANARY_LISTED: Duration = Duration::from_secs(6);
+/// For an answer on the control socket: it waits for the disk.
+pub const SEGMENT_CONTROL: Duration = Duration::from_secs(10);
+/// An answer on the control socket.
+pub const SEGMENT_CONTROL_BYTES: u64 = 64 * 1024;
+/// For `ip` and `bridge` to do one thing.
+pub const CANARY_TOOL: Duration = Duration::from_secs(10);
 
 // ---- Memory --------------------------------------------------------------------------------
 

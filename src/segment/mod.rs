@@ -3,6 +3,7 @@
 mod ask;
 mod beat;
 mod camera_addr;
+pub mod canary;
 mod canary_policy;
 mod day;
 pub mod door;
