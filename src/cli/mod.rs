@@ -25,6 +25,8 @@ enum Exit {
     Done = 0,
     /// It could not go on; the message says whose fault it is.
     Failed = 1,
+    /// A check could not be carried out whole: it says nothing either way.
+    NothingProved = 3,
     /// The configuration has faults (`EX_CONFIG`).
     BadConfig = 78,
 }

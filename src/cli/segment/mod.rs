@@ -2,6 +2,7 @@
 
 mod check;
 mod place;
+mod verify;
 
 use clap::{Args, Subcommand};
 
@@ -23,11 +24,30 @@ Examples:
 
 Ends with 0 if the file is good, with 78 if it has faults.")]
     Check(check::Options),
+    /// Send a fake camera that tries to get out, and prove that nothing does.
+    #[command(after_help = "\
+Examples:
+  camlock segment verify
+  camlock segment verify --json
+
+A cable end that is treated like a camera's is put on the bridge for some 15 s. It tries more than 60 ways out. All
+interfaces of this machine are watched for its Ethernet address, its IP address and a random marker; so are the ports
+of the cameras. The run proves something only if frames on each uplink were seen (`uplinks` of the segment file, or all
+interfaces that are up), the segment's service wrote the ledger, and its DNS and time answered. The result goes into
+the ledger and to the gateway. Events about an unknown device with its addresses belong to it.
+
+It needs root and the segment up; a daily timer fits. Ends with
+  0   held: nothing got out, the ledger lists all ways, all controls held
+  1   something got out, or the ledger does not list a way
+  3   a control failed, or the run was stopped: nothing is proved
+  78  faults in the segment file")]
+    Verify(verify::Options),
 }
 
 /// Runs one of them.
 pub(super) fn run(options: &Options) -> Exit {
     match &options.command {
         Command::Check(options) => check::run(options),
+        Command::Verify(options) => verify::run(options),
     }
 }
