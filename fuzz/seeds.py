@@ -327,6 +327,92 @@ def tunnel():
     }
 
 
+def segment_dns():
+    def question(name, kind=1, flags=0x0100, count=1, more=b"", additional=0, group=1):
+        labels = b"".join(bytes([len(label)]) + label for label in name.encode().split(b".") if label)
+        header = struct.pack(">HHHHHH", 0x1234, flags, count, 0, 0, additional)
+        return header + labels + b"\0" + struct.pack(">HH", kind, group) + more
+
+    edns = b"\0" + struct.pack(">HHIH", 41, 1232, 0, 12) + struct.pack(">HH8s", 10, 8, b"cookie..")
+    tunnel = ".".join(["a" * 63] * 3 + ["b" * 61])
+    return {
+        "cloud": b"\0" + question("alarm.ezviz7.com"),
+        "sink": b"\1" + question("alarm.ezviz7.com"),
+        "ipv6": b"\1" + question("alarm.ezviz7.com", 28),
+        "time": b"\0" + question("0.pool.NTP.org"),
+        "gateway": b"\0" + question("gateway.camlock.internal", 255),
+        "edns": b"\0" + question("a.example", more=edns, additional=1),
+        "version": b"\0" + question("a.example", more=edns[:6] + b"\1" + edns[7:], additional=1),
+        "longest": b"\1" + question(tunnel, 16),
+        "pointer": b"\1" + question("a")[:-6] + b"\xc0\0\0\1\0\1",
+        "loop": b"\1" + question("a")[:-5] + b"\xc0\x0c\0\1\0\1",
+        "two": b"\1" + question("a", count=2, more=b"\1b\0\0\1\0\1"),
+        "transfer": b"\1" + question("a", 252),
+        "chaos": b"\1" + question("version.bind", 16, group=3),
+        "update": b"\1" + question("a", flags=0x2800),
+        "answer": b"\1" + question("a", flags=0x8180),
+        "short": b"\1" + question("a")[:11],
+    }
+
+
+def segment_ntp():
+    clock = struct.pack(">Q", 1_796_000_000 * 10**9 + 5)
+    packet = bytes([0x23, 0, 6, 0xEC]) + bytes(36) + b"transmit"
+    return {
+        "client": clock + packet,
+        "version-1": clock + b"\x0b" + packet[1:],
+        "peer": clock + b"\xe1" + packet[1:],
+        "signed": clock + packet + b"key.sixteen.bytes...",
+        "no-clock": bytes(8) + packet,
+        "management": clock + b"\x16\2\0\1" + bytes(44),
+        "monlist": clock + b"\x17\0\3\x2a" + bytes(44),
+        "answer": clock + b"\x24\1" + packet[2:],
+        "cut": clock + packet[:47],
+    }
+
+
+def segment_sink():
+    def u16(data):
+        return struct.pack(">H", len(data)) + data
+
+    def hello(*extensions, suites=b"\x13\1\0\x2f"):
+        body = b"\3\3" + bytes(32) + b"\0" + u16(suites) + b"\1\0"
+        body += u16(b"".join(struct.pack(">H", kind) + u16(data) for kind, data in extensions)) if extensions else b""
+        return b"\1\0" + u16(body)
+
+    def records(data, size=16384):
+        return b"".join(b"\x16\3\1" + u16(data[at:at + size]) for at in range(0, len(data), size))
+
+    server = (0, u16(b"\0" + u16(b"alarm.ezviz7.com")))
+    address = (0, u16(b"\0" + u16(b"192.0.2.7")))
+    protocols = (16, u16(b"\2h2\x08http/1.1"))
+    signatures = (13, u16(b"\4\3\4\1"))
+    login = u16(b"cam-1") + u16(b"serial") + u16(b"secret")
+    will = b"\0" + u16(b"topic") + u16(b"gone")
+    return {
+        "tls": records(hello(server, protocols, signatures)),
+        "tls-records": records(hello(server, protocols, signatures), 9),
+        "tls-1.0": records(hello(server)),
+        "tls-bare": records(hello()),
+        "tls-address": records(hello(address, signatures)),
+        "tls-cut": records(hello(server, protocols, signatures))[:60],
+        "ssl-2": b"\x80\x2e\1\3\1\0\x15",
+        "http": b"GET /a?token=1 HTTP/1.1\r\nHost: cloud.example:80\r\n\r\n",
+        "proxy": b"CONNECT a.example:443 HTTP/1.1\r\n\r\n",
+        "http-2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "rtsp": b"OPTIONS rtsp://u:p@cam.example:554/live RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+        "ssh": b"SSH-2.0-dropbear_2019.78\r\n",
+        "smtp": b"EHLO camera\r\n",
+        "mqtt": b"\x10\x1f" + u16(b"MQTT") + b"\4\xc2\0\x3c" + login,
+        "mqtt-3.1": b"\x10\x13" + u16(b"MQIsdp") + b"\3\2\0\x3c" + u16(b"cam-1"),
+        "mqtt-5": b"\x10\x27" + u16(b"MQTT") + b"\5\x86\0\x3c\2\x21\0" + u16(b"c") + will + u16(b"user"),
+        "dhip": b"\x20\0\0\0DHIP" + bytes(24),
+        "xmeye": b"\xff\1\0\0" + bytes(16),
+        "turn": b"\0\3\0\0\x21\x12\xa4\x42" + bytes(12),
+        "noise": b"\xfe\xed",
+    }
+
+
 write("aac", aac())
 write("airlock_request", airlock_request())
 write("airlock_response", airlock_response())
@@ -338,4 +424,7 @@ write("nal_policy", nal_policy())
 write("rtsp_message", rtsp_message())
 write("rtsp_server_session", server())
 write("sdp", sdp())
+write("segment_dns", segment_dns())
+write("segment_ntp", segment_ntp())
+write("segment_sink", segment_sink())
 write("tunnel", tunnel())

@@ -496,6 +496,43 @@ pub const SEGMENT_CONTROL_BYTES: u64 = 64 * 1024;
 /// For `ip` and `bridge` to do one thing.
 pub const CANARY_TOOL: Duration = Duration::from_secs(10);
 
+// ---- The segment: local services ----------------------------------------------------------------
+
+/// A DNS question: a name of 255 bytes, and padding and a cookie by EDNS. The least that all take over UDP.
+pub const DNS_QUESTION_BYTES: usize = 512;
+/// Bytes that a DNS answer may be longer than its question: an SOA record of 33, or an address of 16.
+pub const DNS_ANSWER_GROWTH: usize = 33;
+/// DNS answers a second to one device. Ten cameras with 60,000 questions a day each ask 7 times in all.
+pub const DNS_PER_SECOND: u32 = 200;
+/// DNS answers a second to all: 0.1 s of one core.
+pub const DNS_PER_SECOND_IN_ALL: u32 = 4000;
+/// DNS over TCP: connections at once, and of one device. A truncated answer, the reason for it, never is.
+pub const DNS_CONNECTIONS: usize = 32;
+/// See above.
+pub const DNS_CONNECTIONS_PER_SOURCE: usize = 4;
+/// Questions on one DNS connection, and the time it may last.
+pub const DNS_CONNECTION_QUESTIONS: usize = 32;
+/// See above.
+pub const DNS_CONNECTION: Duration = Duration::from_secs(5);
+/// NTP answers a second to one device: a client that sets its clock at start asks eight times in two seconds.
+pub const NTP_PER_SECOND: u32 = 8;
+/// NTP answers a second to all.
+pub const NTP_PER_SECOND_IN_ALL: u32 = 1000;
+/// Devices whose questions are counted apart; others share one count.
+pub const SERVICE_SOURCES: usize = 1024;
+/// What is read of a connection that ends in the sink: a ClientHello with the largest key share is 2 KiB.
+pub const SINK_BYTES: usize = 4096;
+/// Reads of it, so that one byte at a time does not cost more.
+pub const SINK_READS: usize = 64;
+/// How long it may take.
+pub const SINK_TIME: Duration = Duration::from_secs(3);
+/// Header lines of an HTTP request in the sink.
+pub const SINK_HEADERS: usize = 64;
+/// Connections in the sink at once: 1 MiB.
+pub const SINK_CONNECTIONS: usize = 256;
+/// Of one device. A camera's cloud client holds one for each of its endpoints.
+pub const SINK_CONNECTIONS_PER_SOURCE: usize = 32;
+
 // ---- Memory --------------------------------------------------------------------------------
 
 /// The most that one camera stream holds, its ring of [`RING_BYTES`] included: the sum in the module's

@@ -14,6 +14,7 @@ mod config;
 mod digest;
 mod media;
 mod rtsp;
+mod segment;
 mod server;
 
 pub use crate::camera::airlock::fuzz::{airlock_request, airlock_response, interleaved};
@@ -21,6 +22,7 @@ pub use config::config;
 pub use digest::digest;
 pub use media::{aac, jpeg, nal_policy};
 pub use rtsp::{rtsp_message, sdp};
+pub use segment::{segment_dns, segment_ntp, segment_sink};
 pub use server::rtsp_server_session;
 
 pub use crate::tunnel::fuzz::tunnel;
@@ -29,7 +31,7 @@ pub use crate::tunnel::fuzz::tunnel;
 pub type Check = fn(&[u8]);
 
 /// Every check by its name: that of its file in `fuzz/fuzz_targets` and of its corpus.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 15] = [
     ("aac", aac),
     ("airlock_request", airlock_request),
     ("airlock_response", airlock_response),
@@ -41,6 +43,9 @@ pub const TARGETS: [(&str, Check); 12] = [
     ("rtsp_message", rtsp_message),
     ("rtsp_server_session", rtsp_server_session),
     ("sdp", sdp),
+    ("segment_dns", segment_dns),
+    ("segment_ntp", segment_ntp),
+    ("segment_sink", segment_sink),
     ("tunnel", tunnel),
 ];
 

@@ -13,6 +13,7 @@ mod news;
 pub mod observe;
 mod place;
 mod plan;
+pub mod services;
 mod sighting;
 mod text;
 pub mod wire;
