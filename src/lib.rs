@@ -27,6 +27,7 @@ pub mod rtsp_server;
 pub mod segment;
 pub mod simulator;
 pub mod state_dir;
+pub mod systemd;
 pub mod telemetry;
 pub mod tls;
 pub mod tunnel;

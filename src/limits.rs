@@ -339,6 +339,9 @@ pub const WEBSOCKET_CONTROLS_PER_SECOND: u32 = 10;
 
 // ---- Admin listener -------------------------------------------------------------------------
 
+/// How often each part of the process that must get on shows that it does, idle or not. Far below any
+/// `WatchdogSec=` that makes sense.
+pub const PROGRESS_TICK: Duration = Duration::from_millis(500);
 /// Open connections of the admin listener.
 pub const ADMIN_CONNECTIONS: usize = 16;
 /// Listen addresses of one kind.

@@ -26,8 +26,9 @@ use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, List
 use crate::load::Load;
 use crate::metrics::{Metrics, ReloadOutcome};
 use crate::rtsp_server::{self, Peer, Server};
+use crate::systemd::{BadSockets, Sockets, Watched};
 use crate::tunnel::{Arrived, Entered, Tunnels};
-use crate::{http, limits, pki, segment, tls};
+use crate::{http, limits, pki, segment, systemd, tls};
 
 use cameras::Pulls;
 use certificate::Certificates;
@@ -53,6 +54,9 @@ pub struct Gateway {
     others: JoinSet<()>,
 }
 
+/// A listener that does not serve yet, and who will.
+type Bound = (Listener, Arc<Server>);
+
 /// The gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -65,6 +69,9 @@ pub enum StartError {
     /// A client listener.
     #[error(transparent)]
     Listen(#[from] CannotListen),
+    /// The service manager's sockets are not the configured ones.
+    #[error(transparent)]
+    Sockets(#[from] BadSockets),
     /// The admin listener.
     #[error(
         "the admin listener cannot use {address}: {error}; change admin.listen, or stop what uses the port"
@@ -78,8 +85,10 @@ pub enum StartError {
 }
 
 impl Gateway {
-    /// Starts everything that `settings` ask for. Listeners serve before the first camera plays.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+    /// Starts everything that `settings` ask for. Listeners serve before the first camera plays; those whose address
+    /// is among `sockets` take that socket, and all of these must be asked for.
+    pub async fn start(settings: Settings, mut sockets: Sockets) -> Result<Self, StartError> {
+        let mut watched = Watched::default();
         let metrics = Metrics::new();
         process::started(&metrics);
         let load = Load::new(overload::budget(settings.load), Arc::clone(&metrics));
@@ -113,14 +122,24 @@ impl Gateway {
             others: JoinSet::new(),
         };
         gateway.others.spawn(digest_seen::keep(books.digest, digest_seen));
-        gateway.others.spawn(overload::watch(Arc::clone(&gateway.load)));
-        gateway.listen(&settings, &hub)?;
-        gateway.serve_admin(settings.admin, is_ready).await?;
+        let running = watched.part("runtime, load and streams");
+        gateway.others.spawn(overload::watch(Arc::clone(&gateway.load), Arc::clone(&hub), running));
+        let bound = gateway.bind(&settings, &hub, &mut sockets, &mut watched)?;
+        let admin = gateway.bind_admin(settings.admin.as_ref(), &mut sockets).await?;
+        // All or none: nothing is served before every address is ours.
+        sockets.finish()?;
+        gateway.serve(bound, Tunnels::new(settings.rtsp.tunnels, Arc::clone(&gateway.metrics)));
+        if let (Some(listener), Some(settings)) = (admin, settings.admin) {
+            gateway.serve_admin(listener, settings, is_ready);
+        }
         gateway
             .others
             .spawn(certificate::renew(gateway.certificates.subscribe(), gateway.tls.clone()));
         gateway.pulls.apply(settings.cameras, settings.segment).await;
         gateway.ready.send_replace(true);
+        if let Some(timeout) = systemd::watchdog() {
+            gateway.others.spawn(systemd::feed(watched, timeout));
+        }
         tracing::info!(rtsps = ?gateway.rtsps, admin = ?gateway.admin, "gateway serves");
         Ok(gateway)
     }
@@ -199,17 +218,26 @@ impl Gateway {
         &self.metrics
     }
 
-    fn listen(&mut self, settings: &Settings, hub: &Arc<Hub>) -> Result<(), StartError> {
+    fn bind(
+        &mut self,
+        settings: &Settings,
+        hub: &Arc<Hub>,
+        sockets: &mut Sockets,
+        watched: &mut Watched,
+    ) -> Result<Vec<Bound>, StartError> {
         let gate = Gate::new(Arc::clone(&self.metrics));
         let secure = settings.rtsp.listen.iter().map(|address| (address, true));
         let plain = settings.rtsp.plain_listen.iter().map(|address| (address, false));
-        let tunnels = Arc::new(Tunnels::new(settings.rtsp.tunnels, Arc::clone(&self.metrics)));
         let mut bound = Vec::new();
         for (number, (address, secure)) in secure.chain(plain).enumerate() {
             let name = format!("{}-{number}", if secure { "rtsps" } else { "rtsp" });
             let encryption =
                 if secure { Encryption::Tls(self.tls.subscribe()) } else { Encryption::Plain };
-            let listener = Listener::bind(&name, *address, encryption, gate.clone())?;
+            let listener = match sockets.take(*address) {
+                Some(socket) => Listener::given(&name, *address, socket, encryption, gate.clone()),
+                None => Listener::bind(&name, *address, encryption, gate.clone()),
+            }?;
+            let listener = listener.watched(watched.part(format!("listener {name}")));
             if secure {
                 self.rtsps.push(listener.local_addr().unwrap_or(*address));
             }
@@ -225,7 +253,11 @@ impl Gateway {
             });
             bound.push((listener, server));
         }
-        // All or none: nothing is served before every address is ours.
+        Ok(bound)
+    }
+
+    fn serve(&mut self, bound: Vec<Bound>, tunnels: Tunnels<ClientStream>) {
+        let tunnels = Arc::new(tunnels);
         for (listener, server) in bound {
             let tunnels = Arc::clone(&tunnels);
             let mut stop = self.stop.subscribe();
@@ -235,20 +267,32 @@ impl Gateway {
                 serve(accepted, Arc::clone(&tunnels), Arc::clone(&server))
             }));
         }
-        Ok(())
     }
 
-    async fn serve_admin(
+    async fn bind_admin(
         &mut self,
-        settings: Option<http::Settings>,
-        ready: watch::Receiver<bool>,
-    ) -> Result<(), StartError> {
-        let Some(http::Settings { listen: address, token }) = settings else { return Ok(()) };
+        settings: Option<&http::Settings>,
+        sockets: &mut Sockets,
+    ) -> Result<Option<TcpListener>, StartError> {
+        let Some(address) = settings.map(|settings| settings.listen) else { return Ok(None) };
         let cannot = |error| StartError::Admin { address, error };
-        let listener = TcpListener::bind(address).await.map_err(cannot)?;
+        let listener = match sockets.take(address) {
+            Some(socket) => TcpListener::from_std(socket),
+            None => TcpListener::bind(address).await,
+        };
+        let listener = listener.map_err(cannot)?;
         self.admin = Some(listener.local_addr().map_err(cannot)?);
+        Ok(Some(listener))
+    }
+
+    fn serve_admin(
+        &mut self,
+        listener: TcpListener,
+        settings: http::Settings,
+        ready: watch::Receiver<bool>,
+    ) {
         let admin = http::Admin {
-            token,
+            token: settings.token,
             load: Arc::clone(&self.load),
             metrics: Arc::clone(&self.metrics),
             board: self.board.clone(),
@@ -256,7 +300,6 @@ impl Gateway {
             sample: process::sample,
         };
         self.others.spawn(http::serve(listener, Arc::new(admin)));
-        Ok(())
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use super::process;
+use crate::hub::Hub;
 use crate::limits::{LATENESS_TICK, LOAD_SAMPLE, MEMORY_SHARE_PERCENT};
 use crate::load::{self, Load};
+use crate::systemd::Progress;
 
 /// The memory budget in force: what is configured, or the share of what there is.
 pub(super) fn budget(settings: load::Settings) -> Option<u64> {
@@ -17,8 +19,9 @@ pub(super) fn budget(settings: load::Settings) -> Option<u64> {
         .or_else(|| memory_there(Path::new("/")).map(|there| there / 100 * MEMORY_SHARE_PERCENT))
 }
 
-/// Measures and judges for as long as the gateway runs. It is itself the task whose lateness is measured.
-pub(super) async fn watch(load: Arc<Load>) {
+/// Measures and judges for as long as the gateway runs. It is itself the task whose lateness is measured. It shows on
+/// `progress` that the runtime gets on, and that the locks that all media pass are free.
+pub(super) async fn watch(load: Arc<Load>, hub: Arc<Hub>, progress: Progress) {
     let mut judged = Instant::now();
     loop {
         let due = Instant::now() + LATENESS_TICK;
@@ -28,6 +31,8 @@ pub(super) async fn watch(load: Arc<Load>) {
         if now.saturating_duration_since(judged) >= LOAD_SAMPLE {
             judged = now;
             load.judge(process::resident_memory(), now.into_std());
+            hub.pass_locks();
+            progress.advance();
         }
     }
 }
@@ -124,11 +129,14 @@ mod tests {
     async fn the_process_is_measured_and_judged() {
         let metrics = crate::metrics::Metrics::new();
         let load = Load::new(Some(1 << 20), Arc::clone(&metrics));
-        let watching = tokio::spawn(watch(Arc::clone(&load)));
+        let mut watched = crate::systemd::Watched::default();
+        let progress = watched.part("load");
+        let watching = tokio::spawn(watch(Arc::clone(&load), Hub::new(), progress));
         assert_eq!(load.admit(), Ok(()));
         tokio::time::sleep(2 * LOAD_SAMPLE).await;
         assert_eq!(load.admit(), Err(load::Resource::Memory), "no process has a single MiB");
         assert_eq!(metrics.overload.memory.level.get(), 1);
+        assert_eq!(watched.all_got_on(), Ok(()));
         watching.abort();
     }
 }

@@ -16,6 +16,7 @@ use crate::auth;
 use crate::config;
 use crate::control::Health;
 use crate::simulator::{self, Audio, ClipName, Simulator, Source};
+use crate::systemd::Sockets;
 use crate::telemetry;
 
 const USER: &str = "viewer";
@@ -198,7 +199,9 @@ async fn start(prepared: &Prepared, workshop: &Workshop) -> Result<Demo, String>
     let text = prepared.config(&workshop.0, &simulator.addresses())?;
     let loaded =
         config::load("demo", &text, check::surroundings()).map_err(|faults| faults.to_string())?;
-    let gateway = Gateway::start(loaded.settings).await.map_err(|error| error.to_string())?;
+    let gateway = Gateway::start(loaded.settings, Sockets::default())
+        .await
+        .map_err(|error| error.to_string())?;
     wait_for_pictures(&gateway).await;
     Ok(Demo { gateway, _simulator: simulator })
 }

@@ -96,6 +96,11 @@ impl Stream {
         self.bell.ring();
     }
 
+    /// Returns once nobody holds the lock.
+    pub(super) fn pass_lock(&self) {
+        drop(self.state());
+    }
+
     pub(super) fn demand(&self) -> watch::Receiver<usize> {
         self.readers.subscribe()
     }

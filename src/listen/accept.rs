@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinError;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
@@ -22,6 +22,7 @@ use crate::audit::{self, Event};
 use crate::auth::{Arrival, Places, PreAuthPlace};
 use crate::limits;
 use crate::metrics::{Ending, Metrics};
+use crate::systemd::Progress;
 use crate::tls::{Line, PeerIdentity, peer_identity};
 
 /// A client dead without a word is noticed after about two minutes, if nothing is written to it.
@@ -87,6 +88,7 @@ pub struct Accepted {
 pub struct Listener {
     socket: TcpListener,
     entrance: Entrance,
+    progress: Progress,
 }
 
 /// What stays of a listener as long as its connections.
@@ -130,6 +132,27 @@ impl Listener {
         encryption: Encryption,
         gate: Gate,
     ) -> Result<Self, CannotListen> {
+        Self::with_socket(name, address, encryption, gate, || open_socket(address))
+    }
+
+    /// The same with a socket that listens at `address` already and does not block.
+    pub fn given(
+        name: &str,
+        address: SocketAddr,
+        socket: std::net::TcpListener,
+        encryption: Encryption,
+        gate: Gate,
+    ) -> Result<Self, CannotListen> {
+        Self::with_socket(name, address, encryption, gate, || TcpListener::from_std(socket))
+    }
+
+    fn with_socket(
+        name: &str,
+        address: SocketAddr,
+        encryption: Encryption,
+        gate: Gate,
+        socket: impl FnOnce() -> io::Result<TcpListener>,
+    ) -> Result<Self, CannotListen> {
         let name: Arc<str> = name.into();
         match &encryption {
             Encryption::Plain if !address.ip().to_canonical().is_loopback() => {
@@ -137,10 +160,20 @@ impl Listener {
             }
             Encryption::Plain | Encryption::Tls(_) => {}
         }
-        match open_socket(address) {
-            Ok(socket) => Ok(Self { socket, entrance: Entrance { name, encryption, gate } }),
+        match socket() {
+            Ok(socket) => Ok(Self {
+                socket,
+                entrance: Entrance { name, encryption, gate },
+                progress: Progress::default(),
+            }),
             Err(error) => Err(CannotListen::Socket { name, address, error }),
         }
+    }
+
+    /// The accept loop shows on `progress` that it gets on.
+    #[must_use]
+    pub fn watched(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// Where it listens.
@@ -156,15 +189,18 @@ impl Listener {
         H: Fn(Accepted) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { socket, entrance } = self;
+        let Self { socket, entrance, progress } = self;
         let entrance = Arc::new(entrance);
         let mut open = Open::new(Arc::clone(&entrance));
         let handler = Arc::new(handler);
         let mut pause = Pause::default();
         let mut stop = pin!(stop);
+        let mut tick = interval(limits::PROGRESS_TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = &mut stop => break,
+                _ = tick.tick() => progress.advance(),
                 arrived = entrance.next(&socket, &mut pause) => open.spawn(arrived, &handler),
                 () = open.one_ends() => {}
             }
@@ -404,6 +440,25 @@ mod tests {
         assert!(timeout(minute, accepted.recv()).await.is_err());
         drop(taken);
         assert!(accepted.recv().await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_loop_and_a_full_one_get_on_and_one_that_ended_does_not() {
+        let gate = Gate::new(Metrics::new());
+        let any = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind("test", any, Encryption::Plain, gate.clone()).unwrap();
+        let mut watched = crate::systemd::Watched::default();
+        let listener = listener.watched(watched.part("test"));
+        let running = tokio::spawn(listener.run(pending(), async |_| {}));
+        tokio::time::sleep(limits::PROGRESS_TICK).await;
+        assert_eq!(watched.all_got_on(), Ok(()));
+        let all = u32::try_from(limits::CONNECTIONS).unwrap();
+        let _taken = gate.connections.acquire_many(all).await.unwrap();
+        tokio::time::sleep(2 * limits::PROGRESS_TICK).await;
+        assert_eq!(watched.all_got_on(), Ok(()));
+        running.abort();
+        tokio::time::sleep(2 * limits::PROGRESS_TICK).await;
+        assert_eq!(watched.all_got_on(), Err(vec!["test"]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 /* Makes the n-th read, write or accept of a process on an internet socket fail, once. Preloaded into the gateway:
- * FAULT=read:N:ERRNO, write:N:ERRNO or accept:N:ERRNO; the file FAULT_LOG is made when the fault is given.
+ * FAULT=read:N:ERRNO, write:N:ERRNO or accept:N:ERRNO; the file FAULT_LOG is made when the fault is given. Where the
+ * error number is 0 the call never returns.
  *
  * Other descriptors are left alone: that the write to an event counter or the read of a signal pipe fails does not
  * happen, and the runtime rightly takes it for its end. */
@@ -33,6 +34,7 @@ static int is_due(const char *kind, int fd) {
     if (domain != AF_INET && domain != AF_INET6) return 0;
     if (atomic_fetch_add(&count, 1) + 1 != number) return 0;
     close(open(given, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    while (!error) pause();
     errno = error;
     return 1;
 }
