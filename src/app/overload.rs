@@ -134,7 +134,11 @@ mod tests {
         let watching = tokio::spawn(watch(Arc::clone(&load), Hub::new(), progress));
         assert_eq!(load.admit(), Ok(()));
         tokio::time::sleep(2 * LOAD_SAMPLE).await;
-        assert_eq!(load.admit(), Err(load::Resource::Memory), "no process has a single MiB");
+        assert_eq!(
+            load.admit(),
+            Err(load::Lack::Of(load::Resource::Memory)),
+            "no process has a single MiB"
+        );
         assert_eq!(metrics.overload.memory.level.get(), 1);
         assert_eq!(watched.all_got_on(), Ok(()));
         watching.abort();

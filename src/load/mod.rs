@@ -2,7 +2,7 @@
 //! are not touched (`docs/adr/0009-overload.md`).
 //!
 //! [`Load`] is told how late the runtime is and how much memory the process has, and answers whether one more
-//! reader may come. What does *not* belong here: reading the system (`app`), what a refused client is told
+//! reader may come. It is also told when nobody may be served at all. What does *not* belong here: reading the system (`app`), what a refused client is told
 //! (`rtsp_server`), fixed bounds ([`crate::limits`]).
 
 mod lateness;
@@ -50,8 +50,19 @@ pub struct Standing {
     pub reason: String,
 }
 
+/// Why a reader may not come, or has to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lack {
+    /// There is too little of this.
+    Of(Resource),
+    /// Nobody is served: it is not proven that the cameras are kept in.
+    Proof,
+}
+
 #[derive(Debug)]
 struct State {
+    /// Whether anybody may be served.
+    serves: bool,
     lateness: Lateness,
     cpu: Ladder,
     /// `None` without a budget.
@@ -73,6 +84,7 @@ impl Load {
     /// Nothing is short. `budget` is what the process may have, bytes; without one memory is never short.
     pub fn new(budget: Option<u64>, metrics: Arc<Metrics>) -> Arc<Self> {
         let state = State {
+            serves: true,
             lateness: Lateness::default(),
             cpu: Ladder::new(cpu_marks()),
             memory: budget.map(Memory::new),
@@ -120,18 +132,46 @@ impl Load {
         }
     }
 
-    /// A connection plays from now on.
-    pub fn reader(&self, now: Instant) -> Reader {
-        self.readers.reader(now)
+    /// Whether anybody may be served from now on, for want of proof that the cameras are kept in. If not, all
+    /// readers are told to go. Returns whether that is news.
+    pub fn set_serves(&self, serves: bool) -> bool {
+        let was = std::mem::replace(&mut self.state().serves, serves);
+        if !serves {
+            self.end_all();
+        }
+        was != serves
     }
 
-    /// Whether one more reader may come; else what there is too little of. It is counted either way.
-    pub fn admit(&self) -> Result<(), Resource> {
-        let short = self.state().admit();
-        if let Err(resource) = short {
-            self.scarce(resource).refused.inc();
+    /// Whether anybody may be served.
+    pub fn serves(&self) -> bool {
+        self.state().serves
+    }
+
+    /// A connection plays from now on.
+    pub fn reader(&self, now: Instant) -> Reader {
+        let reader = self.readers.reader(now);
+        // Looked at once it can be told: it may have been let in before.
+        if !self.serves() {
+            self.end_all();
         }
-        short
+        reader
+    }
+
+    /// Whether one more reader may come; else why not. It is counted either way.
+    pub fn admit(&self) -> Result<(), Lack> {
+        let mut state = self.state();
+        if !state.serves {
+            self.metrics.segment.refused_readers.inc();
+            return Err(Lack::Proof);
+        }
+        state.admit().map_err(|resource| {
+            self.scarce(resource).refused.inc();
+            Lack::Of(resource)
+        })
+    }
+
+    fn end_all(&self) {
+        self.metrics.segment.ended_readers.inc_by(self.readers.end_all(Lack::Proof));
     }
 
     /// How the resources stand.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Resource;
+use super::{Lack, Resource};
 use crate::limits::{LAGGED_KEPT, READER_LAG, SHED_SHARE};
 
 /// A connection that plays, known to the load of the process until it is dropped.
@@ -20,7 +20,7 @@ pub struct Reader {
     id: u64,
     behind: Arc<Behind>,
     /// `None` once it came.
-    end: Option<oneshot::Receiver<Resource>>,
+    end: Option<oneshot::Receiver<Lack>>,
 }
 
 /// How far a reader is behind. One that keeps up costs a store for each unit.
@@ -48,7 +48,7 @@ struct Table {
 #[derive(Debug)]
 struct Entry {
     behind: Arc<Behind>,
-    end: oneshot::Sender<Resource>,
+    end: oneshot::Sender<Lack>,
 }
 
 /// How slow a reader is; one that is none is not to be ended.
@@ -64,8 +64,8 @@ impl Reader {
         &self.behind
     }
 
-    /// Ready, once, when it has to go, with what there is too little of.
-    pub fn poll_shed(&mut self, cx: &mut Context<'_>) -> Poll<Resource> {
+    /// Ready, once, when it has to go, with the reason.
+    pub fn poll_shed(&mut self, cx: &mut Context<'_>) -> Poll<Lack> {
         let Some(end) = &mut self.end else { return Poll::Pending };
         let told = ready!(Pin::new(end).poll(cx));
         self.end = None;
@@ -149,7 +149,17 @@ impl Readers {
         let slowest = slow.into_iter().rev().take(most);
         let entries = slowest.filter_map(|(_, id)| table.entries.remove(&id));
         // One that ended by itself meanwhile was not told.
-        entries.map(|entry| entry.end.send(resource)).filter(Result::is_ok).map(|_| 1).sum()
+        entries
+            .map(|entry| entry.end.send(Lack::Of(resource)))
+            .filter(Result::is_ok)
+            .map(|_| 1)
+            .sum()
+    }
+
+    /// Tells all that they have to go. Gives how many were told.
+    pub(super) fn end_all(&self, lack: Lack) -> u64 {
+        let entries = std::mem::take(&mut self.table().entries).into_values();
+        entries.map(|entry| entry.end.send(lack)).filter(Result::is_ok).map(|_| 1).sum()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -171,7 +181,8 @@ mod tests {
 
     fn went(reader: &mut Reader) -> Option<Resource> {
         match reader.poll_shed(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(resource) => Some(resource),
+            Poll::Ready(Lack::Of(resource)) => Some(resource),
+            Poll::Ready(Lack::Proof) => panic!("nobody said so"),
             Poll::Pending => None,
         }
     }

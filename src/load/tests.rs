@@ -1,3 +1,5 @@
+use std::task::{Context, Poll, Waker};
+
 use super::*;
 
 const MIB: u64 = 1 << 20;
@@ -35,16 +37,16 @@ fn memory_at_its_mark_takes_no_reader_and_below_another_takes_them_again() {
     let from = now();
     load.judge(Some(900 * MIB - 2 * limits::READER_BYTES), from);
     assert_eq!((load.admit(), load.admit()), (Ok(()), Ok(())));
-    assert_eq!(load.admit(), Err(Resource::Memory), "one more than there is room for");
+    assert_eq!(load.admit(), Err(Lack::Of(Resource::Memory)), "one more than there is room for");
     load.judge(Some(900 * MIB - 1), from + SAMPLE);
     assert_eq!(level(&load, Resource::Memory), Level::Normal);
     load.judge(Some(900 * MIB), from + 2 * SAMPLE);
     assert_eq!(level(&load, Resource::Memory), Level::Full);
     let later =
         run(&load, from + 3 * SAMPLE, limits::OVERLOAD_EASES * 2, Duration::ZERO, 850 * MIB);
-    assert_eq!(load.admit(), Err(Resource::Memory), "not below the lower mark");
+    assert_eq!(load.admit(), Err(Lack::Of(Resource::Memory)), "not below the lower mark");
     let later = run(&load, later, limits::OVERLOAD_EASES, Duration::ZERO, 850 * MIB - 1);
-    assert_eq!(load.admit(), Err(Resource::Memory), "not for long enough");
+    assert_eq!(load.admit(), Err(Lack::Of(Resource::Memory)), "not for long enough");
     run(&load, later, 2 * SAMPLE, Duration::ZERO, 850 * MIB - 1);
     assert_eq!((load.admit(), level(&load, Resource::Memory)), (Ok(()), Level::Normal));
     assert_eq!(load.metrics.overload.memory.refused.get(), 3);
@@ -87,11 +89,11 @@ fn readers_that_lag_go_one_round_a_second_until_it_is_enough() {
 fn another_budget_is_in_force_at_once() {
     let load = load(Some(100 * MIB));
     load.judge(Some(95 * MIB), now());
-    assert_eq!(load.admit(), Err(Resource::Memory));
+    assert_eq!(load.admit(), Err(Lack::Of(Resource::Memory)));
     load.set_budget(Some(200 * MIB), now());
     assert_eq!(load.admit(), Ok(()));
     load.set_budget(Some(105 * MIB), now());
-    assert_eq!(load.admit(), Err(Resource::Memory));
+    assert_eq!(load.admit(), Err(Lack::Of(Resource::Memory)));
     assert_eq!(load.metrics.overload.memory_budget.get(), 105 << 20);
     load.set_budget(None, now());
     load.judge(Some(u64::MAX), now());
@@ -108,7 +110,7 @@ fn cpu_that_is_short_for_seconds_takes_no_reader_and_then_sheds() {
     let from = run(&load, from, limits::LATENESS_WINDOW / 2, late, 0);
     assert_eq!(load.admit(), Ok(()), "not for long enough");
     let from = run(&load, from, limits::CPU_FULL_AFTER + SAMPLE * 2, late, 0);
-    assert_eq!(load.admit(), Err(Resource::Cpu));
+    assert_eq!(load.admit(), Err(Lack::Of(Resource::Cpu)));
     assert_eq!(level(&load, Resource::Cpu), Level::Full);
     let from = run(&load, from, limits::CPU_SHED_AFTER - limits::CPU_FULL_AFTER, late, 0);
     assert_eq!(level(&load, Resource::Cpu), Level::Shedding);
@@ -148,4 +150,23 @@ fn operators_are_told_what_was_measured_and_what_to_do() {
         said.starts_with("380 MiB of 400 MiB (limits.memory_mib): new readers are refused; raise"),
         "{said}"
     );
+}
+
+#[test]
+fn without_proof_nobody_comes_and_all_go() {
+    let load = Load::new(None, Metrics::new());
+    let now = || tokio::time::Instant::now().into_std();
+    let told = |reader: &mut Reader| reader.poll_shed(&mut Context::from_waker(Waker::noop()));
+    let mut early = load.reader(now());
+    assert!(!load.set_serves(true), "no news");
+    assert_eq!((load.admit(), told(&mut early)), (Ok(()), Poll::Pending));
+    assert!(load.set_serves(false));
+    assert_eq!((load.admit(), told(&mut early)), (Err(Lack::Proof), Poll::Ready(Lack::Proof)));
+    let mut late = load.reader(now());
+    assert_eq!(told(&mut late), Poll::Ready(Lack::Proof), "it was let in before");
+    assert!(load.set_serves(true));
+    let mut again = load.reader(now());
+    assert_eq!((load.admit(), told(&mut again)), (Ok(()), Poll::Pending));
+    let metrics = &load.metrics.segment;
+    assert_eq!((metrics.refused_readers.get(), metrics.ended_readers.get()), (1, 2));
 }

@@ -9,6 +9,7 @@ mod listen;
 mod overload;
 mod process;
 mod rtsp_server;
+mod segment;
 mod tunnel;
 mod up;
 
@@ -24,6 +25,7 @@ pub use listen::{Ending, ListenMetrics};
 pub use overload::{OverloadMetrics, ScarceMetrics};
 pub use process::ProcessMetrics;
 pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
+pub use segment::SegmentMetrics;
 pub use tunnel::{TunnelKind, TunnelMetrics};
 pub use up::Up;
 
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub config: ConfigMetrics,
     /// Overload.
     pub overload: OverloadMetrics,
+    /// The camera segment.
+    pub segment: SegmentMetrics,
     /// The process itself.
     pub process: ProcessMetrics,
     registry: Registry,
@@ -66,6 +70,7 @@ impl Metrics {
         let tunnel = TunnelMetrics::register(&mut registry);
         let config = ConfigMetrics::register(&mut registry);
         let overload = OverloadMetrics::register(&mut registry);
+        let segment = SegmentMetrics::register(&mut registry);
         let process = ProcessMetrics::register(&mut registry);
         Arc::new(Self {
             auth,
@@ -76,6 +81,7 @@ impl Metrics {
             tunnel,
             config,
             overload,
+            segment,
             process,
             registry,
         })

@@ -49,6 +49,9 @@ pub enum End {
     /// It lagged, and the gateway is short of this.
     #[error("client lagged and the gateway is short of {}", .0.name())]
     Overloaded(Resource),
+    /// Nobody is served any more.
+    #[error("the camera segment is not proven tight, and nobody is served without")]
+    Unproven,
     /// A stream it plays ended or changed its format.
     #[error("{0}")]
     Stream(EndReason),
@@ -101,6 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             | End::Failed(_)
             | End::Revoked
             | End::Overloaded(_)
+            | End::Unproven
             | End::Stream(_)
             | End::Stopping => return,
         };
@@ -116,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             | End::Violation(_)
             | End::Rules(_)
             | End::Overloaded(_)
+            | End::Unproven
             | End::Stream(_)
             | End::Stopping => self.outbox.is_idle(),
             End::Below(_) | End::Closed | End::Failed(_) | End::Stalled | End::Revoked => false,

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::auth::{ConnectionLogin, Permit, Presented, Principal};
 use crate::hub::{CannotSubscribe, Interrupt, Subscription};
+use crate::load::Lack;
 use crate::rtsp_server::Server;
 use crate::rtsp_server::machine::{Arrived, Offered, Open, Refusal, Refused};
 
@@ -101,7 +102,10 @@ async fn opened(
 
 /// A new reader. Asked first: a subscription would wake an on-demand camera.
 fn subscribe(server: &Server, permit: Permit) -> Result<Subscription, Refused> {
-    server.load.admit().map_err(Refused::Overloaded)?;
+    server.load.admit().map_err(|lack| match lack {
+        Lack::Of(resource) => Refused::Overloaded(resource),
+        Lack::Proof => Refused::Unproven,
+    })?;
     server.hub.subscribe(permit).map_err(|cannot| match cannot {
         CannotSubscribe::NotPublished => Refused::NoStream,
         CannotSubscribe::TooMany => Refused::Full,

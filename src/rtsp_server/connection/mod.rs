@@ -25,7 +25,7 @@ use super::{Peer, Server};
 use crate::auth::{ConnectionLogin, PreAuthPlace, Principal};
 use crate::hub::{Interrupt, Subscription};
 use crate::limits;
-use crate::load::{Reader, Resource};
+use crate::load::{Lack, Reader};
 use crate::media::{StreamName, TrackId};
 use crate::rtsp::{Decoder, Item, Response};
 
@@ -117,7 +117,7 @@ enum Event {
     /// All was written, and that was waited for; or it failed.
     Written(io::Result<()>),
     Interrupted(Interrupt),
-    HasToGo(Resource),
+    HasToGo(Lack),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
@@ -179,7 +179,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             }
             Event::Read(Err(error)) | Event::Written(Err(error)) => Err(End::of(&error)),
             Event::Written(Ok(())) => Ok(()),
-            Event::HasToGo(resource) => Err(End::Overloaded(resource)),
+            Event::HasToGo(Lack::Of(resource)) => Err(End::Overloaded(resource)),
+            Event::HasToGo(Lack::Proof) => Err(End::Unproven),
             Event::Interrupted(Interrupt::Ended(reason)) => Err(End::Stream(reason)),
             Event::Interrupted(Interrupt::Revoked | Interrupt::Lagged { .. }) => Err(End::Revoked),
         }
@@ -187,8 +188,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     async fn wait(&mut self) -> Event {
         poll_fn(|cx| {
-            if let Some(Poll::Ready(resource)) = self.reader.as_mut().map(|one| one.poll_shed(cx)) {
-                return Poll::Ready(Event::HasToGo(resource));
+            if let Some(Poll::Ready(lack)) = self.reader.as_mut().map(|one| one.poll_shed(cx)) {
+                return Poll::Ready(Event::HasToGo(lack));
             }
             let event = self.poll_event(cx);
             // Only who has to be waited for costs more than a look.

@@ -16,6 +16,8 @@ const SERVER: &str = "Camlock";
 const RETRY_AFTER: &str = "5";
 /// What a player shows of a 453.
 const TOO_MANY_READERS: &str = "Too many readers of this stream, take another one";
+/// Said when the canary's verdict is needed to serve, and does not allow it.
+const UNPROVEN: &str = "Gateway does not serve, its camera segment is not proven tight";
 
 /// Builds the one answer of a request.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +94,12 @@ impl Reply {
                 done(response)
             }
             Refused::Overloaded(resource) => self.overloaded(resource),
+            Refused::Unproven => {
+                let mut response = self.response(503);
+                response.reason = UNPROVEN.to_owned();
+                response.headers.push("Retry-After", RETRY_AFTER);
+                done(response)
+            }
         }
     }
 

@@ -326,7 +326,9 @@ impl Machine {
                 self.ended(id);
                 Step::Answer(Answer { response: reply.response(404), effect: Effect::End(id) })
             }
-            Refused::NotReady | Refused::Full | Refused::Overloaded(_) => reply.refused(refused),
+            Refused::NotReady | Refused::Full | Refused::Overloaded(_) | Refused::Unproven => {
+                reply.refused(refused)
+            }
         }
     }
 }

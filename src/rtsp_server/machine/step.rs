@@ -190,6 +190,8 @@ pub enum Refused {
     Full,
     /// The gateway is short of this: 503, until there is room again.
     Overloaded(Resource),
+    /// Nobody is served, for want of proof that the cameras are kept in: 503.
+    Unproven,
 }
 
 /// An answer, and what goes with it.

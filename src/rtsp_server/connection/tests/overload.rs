@@ -66,6 +66,29 @@ async fn a_reader_that_takes_nothing_goes_and_one_that_keeps_up_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_proof_that_cameras_are_kept_in_nobody_is_served() {
+    let gateway = Gateway::new();
+    gateway.picture(0, true, 100);
+    let mut plays = gateway.client(ROOM);
+    let session = plays.set_up(&[(0, "")]).await;
+    assert_eq!(plays.ask(Method::Play, URL, &[("Session", &session)]).await.status, 200);
+    let mut waits = gateway.client(ROOM);
+    let waiting = waits.set_up(&[(0, "")]).await;
+    gateway.server.load.set_serves(false);
+    assert_eq!(plays.served.await.unwrap(), End::Unproven);
+    let mut late = gateway.client(ROOM);
+    let response = late.ask(Method::Describe, URL, &[]).await;
+    assert_eq!(response.status, 503);
+    assert!(response.reason.contains("not proven tight"), "{}", response.reason);
+    // One that was let in before, and plays now.
+    let play = waits.request(Method::Play, URL, &[("Session", &waiting)]);
+    waits.send(&play).await;
+    assert_eq!(waits.served.await.unwrap(), End::Unproven);
+    gateway.server.load.set_serves(true);
+    assert_eq!(late.ask(Method::Describe, URL, &[]).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stranger_is_not_told() {
     let gateway = Gateway::new();
     gateway.server.load.judge(Some(MEMORY), Instant::now().into_std());
