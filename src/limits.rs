@@ -427,6 +427,25 @@ pub const SEGMENT_NAME_BYTES: usize = 64;
 pub const SEGMENT_NEWS_BYTES: usize = 32 * 1024;
 /// Age of the canary's last run from which on it proves nothing: it runs daily, and one day may be missed.
 pub const CANARY_AGE: Duration = Duration::from_secs(48 * 3600);
+/// Kinds of attempts by protocol and verdict, all that there can be.
+pub const SEGMENT_SUMS: usize = 128;
+/// Ways of the canary that one of its lists names.
+pub const CANARY_WAYS: usize = 64;
+/// Positive controls of the canary that can fail.
+pub const CANARY_CONTROLS: usize = 16;
+/// News that waits for the gateway, frames and bytes: what ten cameras at their worst do in a minute. Beyond half
+/// of it rows are left out, which come again when they grow; then the oldest go.
+pub const SEGMENT_NEWS_QUEUE: usize = 1024;
+/// See above.
+pub const SEGMENT_NEWS_QUEUE_BYTES: usize = 1024 * 1024;
+/// Time that the gateway may take no byte of its news, before another may read.
+pub const SEGMENT_NEWS_WRITE: Duration = Duration::from_secs(10);
+/// Silence of the segment after which the gateway connects anew: three pulses.
+pub const SEGMENT_SILENCE: Duration = Duration::from_secs(30);
+/// Pauses before the gateway connects to the segment's news again.
+pub const SEGMENT_AGAIN_MIN: Duration = Duration::from_millis(250);
+/// See above.
+pub const SEGMENT_AGAIN_MAX: Duration = Duration::from_secs(2);
 /// Asks that the segment's service works on at once; the next wait in the kernel. All streams of a large
 /// installation ask at its start; an answer takes as long as the camera takes to connect.
 pub const SEGMENT_ASKS: usize = 256;

@@ -6,6 +6,7 @@ mod certificate;
 mod digest_seen;
 mod overload;
 mod process;
+mod serving;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use crate::auth::{Authenticator, Offer};
 use crate::camera::Books;
 use crate::config::Settings;
-use crate::control::Board;
+use crate::control::{Board, LinkState, SegmentBoard};
 use crate::hub::Hub;
 use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
 use crate::load::Load;
@@ -30,8 +31,10 @@ use crate::systemd::{BadSockets, Sockets, Watched};
 use crate::tunnel::{Arrived, Entered, Tunnels};
 use crate::{http, limits, pki, segment, systemd, tls};
 
+use crate::segment::feed::Feed;
 use cameras::Pulls;
 use certificate::Certificates;
+use serving::Serving;
 
 /// A running gateway. Its drop ends everything; [`Gateway::shutdown`] does so politely.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub struct Gateway {
     pulls: Pulls,
     /// Where the cameras are, as at the start.
     segment: (segment::Mode, segment::CanaryPolicy),
+    segment_board: SegmentBoard,
     ready: watch::Sender<bool>,
     rtsps: Vec<SocketAddr>,
     admin: Option<SocketAddr>,
@@ -114,6 +118,7 @@ impl Gateway {
             certificates,
             tls,
             segment: (settings.segment.mode.clone(), settings.segment.canary),
+            segment_board: segment_board(&settings.segment.mode),
             ready,
             rtsps: Vec::new(),
             admin: None,
@@ -128,6 +133,8 @@ impl Gateway {
         let admin = gateway.bind_admin(settings.admin.as_ref(), &mut sockets).await?;
         // All or none: nothing is served before every address is ours.
         sockets.finish()?;
+        // Before anybody is taken, so that nobody slips in.
+        gateway.follow_segment();
         gateway.serve(bound, Tunnels::new(settings.rtsp.tunnels, Arc::clone(&gateway.metrics)));
         if let (Some(listener), Some(settings)) = (admin, settings.admin) {
             gateway.serve_admin(listener, settings, is_ready);
@@ -218,6 +225,24 @@ impl Gateway {
         &self.metrics
     }
 
+    /// Shows where the cameras are; in a segment, hears its news, and serves by the canary's policy.
+    fn follow_segment(&mut self) {
+        let (mode, policy) = self.segment.clone();
+        self.metrics.segment.mode(mode.name());
+        let segment::Mode::Remote { run_dir } = mode else { return };
+        let feed = Feed::new(self.segment_board.clone(), Arc::clone(&self.metrics));
+        let mut serving = Serving {
+            policy,
+            canary: feed.canary(),
+            load: Arc::clone(&self.load),
+            board: self.segment_board.clone(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        serving.judge_now();
+        self.others.spawn(serving.watch());
+        self.others.spawn(async move { feed.follow(&run_dir).await });
+    }
+
     fn bind(
         &mut self,
         settings: &Settings,
@@ -296,11 +321,23 @@ impl Gateway {
             load: Arc::clone(&self.load),
             metrics: Arc::clone(&self.metrics),
             board: self.board.clone(),
+            segment: self.segment_board.clone(),
             ready,
             sample: process::sample,
         };
         self.others.spawn(http::serve(listener, Arc::new(admin)));
     }
+}
+
+/// Until the service was heard it is away.
+fn segment_board(mode: &segment::Mode) -> SegmentBoard {
+    let link = match mode {
+        segment::Mode::Own => None,
+        segment::Mode::Remote { .. } => {
+            Some(LinkState::Down { reason: "it was not heard yet".to_owned() })
+        }
+    };
+    SegmentBoard::new(mode.name(), link)
 }
 
 async fn serve(accepted: Accepted, tunnels: Arc<Tunnels<ClientStream>>, server: Arc<Server>) {

@@ -146,6 +146,29 @@ pub enum Event<'a> {
         /// Why.
         reason: &'static str,
     },
+    /// A device on the camera segment that a human should look at.
+    SegmentDevice {
+        /// Its Ethernet address.
+        device: &'a str,
+        /// What is the matter: a stable word.
+        change: &'static str,
+        /// More, in the segment's words.
+        detail: &'a str,
+    },
+    /// The canary got out of the camera segment, was not seen, or its run proves nothing.
+    CanaryFailed {
+        /// Ways that were tried.
+        tries: u32,
+        /// What failed, in the canary's words.
+        reason: &'a str,
+    },
+    /// Nobody is served from now on, or clients are again: by the canary's verdict.
+    Serving {
+        /// Whether they are.
+        serves: bool,
+        /// Why not: a stable word; or `proven`.
+        reason: &'static str,
+    },
     /// A task panicked; it cost that task only.
     PanicCaught {
         /// Which task, e.g. the stream's name.
@@ -172,10 +195,13 @@ enum Kind {
     ReaderShed,
     Overload,
     DialRefused,
+    SegmentDevice,
+    CanaryFailed,
+    Serving,
     PanicCaught,
 }
 
-const KINDS: usize = 17;
+const KINDS: usize = 20;
 
 /// Writes an event down, or counts it if its kind had its share of this minute. Never waits.
 pub fn record(event: Event<'_>) {
@@ -235,6 +261,9 @@ impl Event<'_> {
             Self::ReaderShed { .. } => Kind::ReaderShed,
             Self::Overload { .. } => Kind::Overload,
             Self::DialRefused { .. } => Kind::DialRefused,
+            Self::SegmentDevice { .. } => Kind::SegmentDevice,
+            Self::CanaryFailed { .. } => Kind::CanaryFailed,
+            Self::Serving { .. } => Kind::Serving,
             Self::PanicCaught { .. } => Kind::PanicCaught,
         }
     }
@@ -284,10 +313,7 @@ impl Event<'_> {
                 );
             }
             Self::CameraCertificateChanged { stream, expected, got } => {
-                tracing::error!(
-                    target: "audit", event, %stream, expected, got,
-                    "the camera shows another certificate than the first time; it is not pulled"
-                );
+                write_changed(event, stream, expected, got);
             }
             Self::CameraCertificateRefused { stream, reason } => {
                 tracing::warn!(target: "audit", event, %stream, reason, "the camera's certificate was refused");
@@ -309,12 +335,40 @@ impl Event<'_> {
                 let camera = quoted(camera);
                 tracing::warn!(target: "audit", event, camera, port, reason, "no connection to a camera");
             }
+            Self::SegmentDevice { device, change, detail } => {
+                let (device, detail) = (quoted(device), quoted(detail));
+                tracing::warn!(target: "audit", event, device, change, detail, "a device on the camera segment");
+            }
+            Self::CanaryFailed { tries, reason } => {
+                let reason = quoted(reason);
+                tracing::error!(target: "audit", event, tries, reason, "the camera segment is not proven tight");
+            }
+            Self::Serving { serves, reason } => write_serving(event, serves, reason),
             Self::PanicCaught { task } => {
                 let task = quoted(task);
                 tracing::warn!(target: "audit", event, task, "a task panicked and was ended");
             }
         }
     }
+}
+
+fn write_serving(event: &str, serves: bool, reason: &str) {
+    if serves {
+        tracing::warn!(target: "audit", event, reason, "clients are served again");
+    } else {
+        tracing::error!(
+            target: "audit", event, reason,
+            "nobody is served: the camera segment is not proven tight (gateway.canary)"
+        );
+    }
+}
+
+/// A certificate that is not the one of the first time.
+fn write_changed(event: &str, stream: &StreamName, expected: &str, got: &str) {
+    tracing::error!(
+        target: "audit", event, %stream, expected, got,
+        "the camera shows another certificate than the first time; it is not pulled"
+    );
 }
 
 impl Kind {
@@ -335,6 +389,9 @@ impl Kind {
         Self::ReaderShed,
         Self::Overload,
         Self::DialRefused,
+        Self::SegmentDevice,
+        Self::CanaryFailed,
+        Self::Serving,
         Self::PanicCaught,
     ];
 
@@ -356,6 +413,9 @@ impl Kind {
             Self::ReaderShed => "reader_shed",
             Self::Overload => "overload",
             Self::DialRefused => "dial_refused",
+            Self::SegmentDevice => "segment_device",
+            Self::CanaryFailed => "canary_failed",
+            Self::Serving => "serving",
             Self::PanicCaught => "panic_caught",
         }
     }

@@ -1,11 +1,15 @@
 //! What the running system says: snapshots that `http` shows and tests wait for.
 
+mod segment;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::media::StreamName;
+
+pub use segment::{CanaryState, LinkState, SegmentBoard, SegmentState};
 
 /// How one camera profile is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::control::Board;
+use crate::control::{Board, SegmentBoard};
 use crate::limits;
 use crate::load::Load;
 use crate::metrics::Metrics;
@@ -41,6 +41,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// Health of the camera profiles.
     pub board: Board,
+    /// How the camera segment is.
+    pub segment: SegmentBoard,
     /// Whether the client listeners serve.
     pub ready: watch::Receiver<bool>,
     /// Fills in what is only known when somebody asks.

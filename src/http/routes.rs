@@ -11,7 +11,7 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 
 use super::Admin;
-use crate::control::Health;
+use crate::control::{Health, LinkState, SegmentState};
 use crate::load::Standing;
 
 /// Answers one request.
@@ -46,8 +46,48 @@ pub(super) fn respond<B>(request: &Request<B>, admin: &Admin) -> Response<Full<B
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
+    segment: SegmentPage,
     load: std::collections::BTreeMap<&'static str, ResourceState>,
     streams: std::collections::BTreeMap<String, StreamState>,
+}
+
+/// How the camera segment is. What it has to do with a segment is left out without one.
+#[derive(Serialize)]
+struct SegmentPage {
+    mode: &'static str,
+    /// Said as loudly as can be here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<LinkPage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<KnownPage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_served: Option<String>,
+}
+
+#[derive(Serialize)]
+struct LinkPage {
+    up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// What the service told last.
+#[derive(Serialize)]
+struct KnownPage {
+    devices: u32,
+    attempts: u64,
+    ledger_records: u64,
+    ledger_fault: Option<String>,
+    canary: Option<CanaryPage>,
+}
+
+#[derive(Serialize)]
+struct CanaryPage {
+    at_ms: u64,
+    passed: bool,
+    faults: String,
 }
 
 /// How CPU or memory stands.
@@ -72,10 +112,11 @@ fn metrics(admin: &Admin) -> Response<Full<Bytes>> {
     typed(StatusCode::OK, open_metrics, admin.metrics.encode())
 }
 
-/// Ready means: the client listeners serve. A camera that is away is said in the body, and does not take
+/// Ready means: the client listeners serve, and the canary's policy lets them. A camera that is away is said in the body, and does not take
 /// the gateway out of service for the others; so is a gateway that takes no new readers, for those it has.
 fn ready(admin: &Admin) -> Response<Full<Bytes>> {
-    let ready = *admin.ready.borrow();
+    let segment = admin.segment.now();
+    let ready = *admin.ready.borrow() && segment.not_served.is_none();
     let health = admin.board.watch();
     let streams = health
         .borrow()
@@ -89,9 +130,38 @@ fn ready(admin: &Admin) -> Response<Full<Bytes>> {
         })
         .collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = serde_json::to_string(&Readiness { ready, load, streams }).unwrap_or_default();
+    let body = serde_json::to_string(&Readiness { ready, segment: segment.into(), load, streams })
+        .unwrap_or_default();
     typed(status, "application/json", body)
 }
+
+impl From<SegmentState> for SegmentPage {
+    fn from(state: SegmentState) -> Self {
+        let canary = state.canary.map(|canary| CanaryPage {
+            at_ms: canary.at_ms,
+            passed: canary.passed,
+            faults: canary.faults,
+        });
+        let known = KnownPage {
+            devices: state.devices,
+            attempts: state.attempts,
+            ledger_records: state.ledger_records,
+            ledger_fault: state.ledger_fault,
+            canary,
+        };
+        let (link, known, warning) = match state.link {
+            None => (None, None, Some(NO_SEGMENT)),
+            Some(LinkState::Up) => (Some(LinkPage { up: true, reason: None }), Some(known), None),
+            Some(LinkState::Down { reason }) => {
+                (Some(LinkPage { up: false, reason: Some(reason) }), Some(known), None)
+            }
+        };
+        Self { mode: state.mode, warning, link, known, not_served: state.not_served }
+    }
+}
+
+const NO_SEGMENT: &str =
+    "cameras share the network of this machine: they can reach whatever it lets them";
 
 impl From<&Health> for StreamState {
     fn from(health: &Health) -> Self {

@@ -3,7 +3,7 @@ use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::control::Health;
+use crate::control::{CanaryState, Health, LinkState};
 use crate::media::StreamName;
 
 fn admin(ready: bool) -> Admin {
@@ -21,6 +21,7 @@ fn admin(ready: bool) -> Admin {
         load,
         metrics,
         board,
+        segment: SegmentBoard::new("none", None),
         ready: watch::channel(ready).1,
         sample: |metrics| {
             metrics.process.threads.set(7);
@@ -96,6 +97,39 @@ async fn readiness_says_which_camera_is_away_what_is_short_and_why() {
     assert_eq!(page["load"]["memory"]["level"], "full");
     let reason = page["load"]["memory"]["reason"].as_str().unwrap();
     assert!(reason.contains("380 MiB of 400 MiB") && reason.contains("refused"), "{reason}");
+}
+
+#[tokio::test]
+async fn readiness_says_how_the_segment_is_and_why_nobody_is_served() {
+    let mut admin = admin(true);
+    let page = async |admin: &Admin| {
+        let response = routes::respond(&request("/readyz", "localhost", "planted-token"), admin);
+        let status = response.status();
+        let page: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
+        (status, page["segment"].clone())
+    };
+    let (_, none) = page(&admin).await;
+    assert_eq!(none["mode"], "none");
+    assert!(none["warning"].as_str().unwrap().contains("share the network"), "{none}");
+    assert!(none.get("link").is_none() && none.get("known").is_none(), "{none}");
+    let down = LinkState::Down { reason: "away".to_owned() };
+    admin.segment = SegmentBoard::new("namespace", Some(down));
+    let (status, away) = page(&admin).await;
+    assert_eq!((status, &away["link"]["reason"]), (StatusCode::OK, &"away".into()));
+    assert!(away.get("warning").is_none());
+    admin.segment.update(|state| {
+        let faults = "got out by: icmp".to_owned();
+        state.link = Some(LinkState::Up);
+        state.canary = Some(CanaryState { at_ms: 7, passed: false, faults });
+        state.not_served = Some("the canary got out".to_owned());
+    });
+    let (status, held) = page(&admin).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        (&held["link"]["up"], &held["not_served"]),
+        (&true.into(), &"the canary got out".into())
+    );
+    assert_eq!(held["known"]["canary"]["faults"], "got out by: icmp");
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 mod ask;
 mod beat;
+pub mod bulletin;
 mod camera_addr;
 pub mod canary;
 mod canary_policy;
 mod day;
 pub mod door;
+pub mod feed;
 pub mod ledger;
 mod mac;
 mod news;
@@ -26,7 +28,7 @@ pub use camera_addr::{
 pub use canary_policy::{CanaryPolicy, Unproven};
 pub use day::{day_start, utc_day, utc_time};
 pub use mac::{BadMac, MacAddr};
-pub use news::{CanaryResult, DeviceChange, DeviceEvent, News, Pulse, Row};
+pub use news::{CanaryResult, DeviceChange, DeviceEvent, News, Pulse, Row, Sum, Sums};
 pub use place::{BRIDGE, CANARY_PORT, Place, SINK_PORT};
 pub use plan::{BadInterface, Camera, DnsPolicy, InterfaceName, Plan};
 pub use sighting::{Attempt, Destination, Protocol, Sighting, Verdict};

@@ -1,10 +1,12 @@
 //! What the segment tells: to its ledger, and one way to the gateway.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, DeviceText, MacAddr};
+use super::{Attempt, DeviceText, MacAddr, Protocol, Verdict};
+use crate::limits;
 
 /// Everything that crosses from the segment to the gateway beside connected sockets. It crosses one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,30 @@ pub enum News {
     Device(DeviceEvent),
     /// The canary tried to get out.
     Canary(CanaryResult),
+    /// Attempts since the segment process began, by kind.
+    Sums(Sums),
+}
+
+/// Attempts since the segment process began, by kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sums {
+    /// Since when the segment process runs, ms of the UNIX epoch: another value, and all begin at zero.
+    pub started_ms: u64,
+    /// One entry for each protocol and verdict that there was. At most [`crate::limits::SEGMENT_SUMS`].
+    pub sums: Vec<Sum>,
+}
+
+/// How often one protocol came to one verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sum {
+    /// What was spoken.
+    pub protocol: Protocol,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// How often.
+    pub count: u64,
 }
 
 /// How the segment is.
@@ -128,6 +154,55 @@ pub struct CanaryResult {
     pub failed_controls: Vec<String>,
 }
 
+impl News {
+    /// Whether all its lists are within their bounds.
+    pub(super) fn is_bounded(&self) -> bool {
+        match self {
+            Self::Pulse(_) | Self::Row(_) | Self::Device(_) => true,
+            Self::Canary(result) => {
+                let CanaryResult { escaped, unseen, failed_controls, .. } = result;
+                escaped.len() <= limits::CANARY_WAYS
+                    && unseen.len() <= limits::CANARY_WAYS
+                    && failed_controls.len() <= limits::CANARY_CONTROLS
+            }
+            Self::Sums(sums) => sums.sums.len() <= limits::SEGMENT_SUMS,
+        }
+    }
+}
+
+impl DeviceChange {
+    /// A stable word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown",
+            Self::AddressTaken { .. } => "address_taken",
+            Self::AddressChanged { .. } => "address_changed",
+        }
+    }
+}
+
+impl fmt::Display for DeviceChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { ip, vendor, name } => {
+                f.write_str("in no camera entry of the segment file")?;
+                if let Some(ip) = ip {
+                    write!(f, ", uses {ip}")?;
+                }
+                if let Some(vendor) = vendor {
+                    write!(f, ", made by {vendor}")?;
+                }
+                match name {
+                    Some(name) => write!(f, ", calls itself {name}"),
+                    None => Ok(()),
+                }
+            }
+            Self::AddressTaken { ip, owner } => write!(f, "uses {ip}, which is {owner}'s"),
+            Self::AddressChanged { expected, ip } => write!(f, "uses {ip} in place of {expected}"),
+        }
+    }
+}
+
 impl CanaryResult {
     /// Whether the segment held, and the run proves it.
     pub fn passed(&self) -> bool {
@@ -135,5 +210,23 @@ impl CanaryResult {
             && self.escaped.is_empty()
             && self.unseen.is_empty()
             && self.failed_controls.is_empty()
+    }
+
+    /// What failed, in words; empty if it passed.
+    pub fn faults(&self) -> String {
+        let mut faults = Vec::new();
+        if self.tries == 0 {
+            faults.push("nothing was tried".to_owned());
+        }
+        for (what, names) in [
+            ("got out by", &self.escaped),
+            ("not in the ledger", &self.unseen),
+            ("proves nothing", &self.failed_controls),
+        ] {
+            if !names.is_empty() {
+                faults.push(format!("{what}: {}", names.join(", ")));
+            }
+        }
+        faults.join("; ")
     }
 }

@@ -206,7 +206,10 @@ impl NewsReader {
             return Err(BadWire::Length);
         }
         let Some(json) = rest.get(..length) else { return Ok(None) };
-        let news = serde_json::from_slice(json).map_err(|_| BadWire::News)?;
+        let news: News = serde_json::from_slice(json).map_err(|_| BadWire::News)?;
+        if !news.is_bounded() {
+            return Err(BadWire::News);
+        }
         self.buffer.drain(..LENGTH + length);
         Ok(Some(news))
     }
