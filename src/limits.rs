@@ -415,7 +415,7 @@ pub const OVERLOAD_EASES: Duration = Duration::from_secs(10);
 
 /// A text that a device wrote (a name it asks for, a banner), as the ledger keeps it: a DNS name has at most 253.
 pub const DEVICE_TEXT_BYTES: usize = 256;
-/// How often the segment says how it is, to the gateway and in the ledger.
+/// How often the segment says how it is to the gateway; the ledger takes it every [`LEDGER_CHECKPOINT`].
 pub const SEGMENT_PULSE: Duration = Duration::from_secs(10);
 /// Camera interfaces of the segment: the bridge takes more, but no box has them.
 pub const SEGMENT_INTERFACES: usize = 64;
@@ -487,6 +487,33 @@ pub const OBSERVED_EVENT_EVERY: Duration = Duration::from_secs(3600);
 pub const LEDGER_LINE_BYTES: usize = 16 * 1024;
 /// The boot id in a checkpoint; Linux's has 36 characters.
 pub const LEDGER_BOOT_ID_CHARS: usize = 64;
+/// How often changed rows go to the ledger.
+pub const LEDGER_ROWS: Duration = Duration::from_secs(10);
+/// How often a heartbeat and a checkpoint are written: what the last minute says is not signed yet.
+pub const LEDGER_CHECKPOINT: Duration = Duration::from_secs(60);
+/// After so long without a heartbeat the ledger's reader calls it a gap: two may be late.
+pub const LEDGER_GAP: Duration = Duration::from_secs(180);
+/// A row that was written and grows is written again after this, then after twice that ...
+pub const LEDGER_ROW_PAUSE: Duration = Duration::from_secs(20);
+/// ... and at last so often. At that pace 200 rows that grow all day take 3 MB.
+pub const LEDGER_ROW_PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// Rows whose pace is kept; more are written as they come.
+pub const LEDGER_PACED_ROWS: usize = 16_384;
+/// Entries on their way to the ledger's thread: what an observer tells at once.
+pub const LEDGER_QUEUE: usize = 4096;
+/// Entries that wait for a disk that takes none; the oldest give way, and are counted.
+pub const LEDGER_WAITING: usize = 8192;
+/// Lines that are written in one piece.
+pub const LEDGER_BATCH_BYTES: usize = 256 * 1024;
+/// What a crash left at the end of a file, as it is kept; a line or a block of zeros.
+pub const LEDGER_TORN_BYTES: u64 = 1024 * 1024;
+/// A key's file.
+pub const LEDGER_KEY_BYTES: u64 = 4096;
+/// Time for everything to be written when somebody waits for it.
+pub const LEDGER_FLUSH: Duration = Duration::from_secs(5);
+/// A disk that works on one write for so long is told as a fault.
+pub const LEDGER_SLOW: Duration = Duration::from_secs(10);
+
 // ---- The canary ----------------------------------------------------------------------------------
 
 /// Addresses of this machine that the canary tries to reach: more than a router with a few VLANs has.

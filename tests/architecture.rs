@@ -121,6 +121,8 @@ const SANS_IO: &[&str] = &[
     "segment/ledger/entry.rs",
     "segment/canary_policy.rs",
     "segment/canary",
+    "segment/ledger/pace.rs",
+    "segment/ledger/summary.rs",
     "segment/mac.rs",
     "segment/news.rs",
     "segment/observe/classify",

@@ -177,7 +177,10 @@ pub struct Verifier {
     next: Option<Position>,
     last: Option<Last>,
     suspect: Option<Suspect>,
+    /// An anchor lets the chain begin here or later: a crash may have left some of what was to be deleted.
     anchored: bool,
+    /// An anchor names exactly the first line.
+    exact: bool,
     /// An anchor names the hash before the first line, but another number.
     misnumbered: bool,
     first: Option<At>,
@@ -231,6 +234,7 @@ impl Verifier {
             last: None,
             suspect: None,
             anchored: false,
+            exact: false,
             misnumbered: false,
             first: None,
             found,
@@ -366,7 +370,8 @@ impl Verifier {
     fn note_anchor(&mut self, line: &Line) {
         if let What::Anchor(begins) = &line.what {
             let first = self.found.begins;
-            self.anchored |= *begins == first;
+            self.exact |= *begins == first;
+            self.anchored |= *begins == first || begins.seq > first.seq;
             self.misnumbered |= begins.prev == first.prev && begins.seq != first.seq;
         }
     }
@@ -390,7 +395,7 @@ impl Verifier {
         };
         // The number of a first line that is not the chain's very first is known by its anchor only.
         match &self.first {
-            Some(first) if self.misnumbered && !self.anchored && second(&fault.at) => {
+            Some(first) if self.misnumbered && !self.exact && second(&fault.at) => {
                 Fault { at: first.clone(), kind: FaultKind::Changed }
             }
             Some(_) | None => fault,

@@ -64,6 +64,11 @@ impl Place {
         self.state_dir.join("ledger")
     }
 
+    /// A copy of the ledger's newest checkpoint.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.state_dir.join("checkpoint.json")
+    }
+
     /// The private key that signs checkpoints.
     pub fn ledger_key(&self) -> PathBuf {
         self.state_dir.join("ledger.key")

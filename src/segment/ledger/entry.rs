@@ -32,6 +32,14 @@ pub enum Entry {
         /// Their SHA-256, hexadecimal.
         sha256: String,
     },
+    /// At its start the process found a checkpoint that vouches for more lines than there were: somebody cut the chain,
+    /// or the disk lost what it had promised to keep. That checkpoint is kept as `checkpoint-VOUCHED.json`.
+    Cut {
+        /// The lines that there had been.
+        vouched: u64,
+        /// The lines that were found.
+        found: u64,
+    },
     /// Records that were given up, for the disk did not take them.
     Lost {
         /// How many.
