@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod hash_password;
+mod ledger;
 mod output;
 mod probe;
 mod run;
@@ -107,6 +108,8 @@ Examples:
   camlock demo
   camlock demo --json                      one JSON object: rtsps, user, password, ca, admin")]
     Demo(demo::Options),
+    /// What devices on the segment tried: shown, exported, checked, reported.
+    Ledger(ledger::Options),
     /// The camera segment: a network without a way out, and what devices there try.
     Segment(segment::Options),
 }
@@ -120,6 +123,7 @@ pub fn run() -> ExitCode {
         Command::Probe(options) => probe::run(&options),
         Command::Simulate(options) => simulate::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Ledger(options) => ledger::run(&options),
         Command::Segment(options) => segment::run(&options),
     };
     ExitCode::from(exit as u8)
