@@ -513,7 +513,6 @@ pub const LEDGER_KEY_BYTES: u64 = 4096;
 pub const LEDGER_FLUSH: Duration = Duration::from_secs(5);
 /// A disk that works on one write for so long is told as a fault.
 pub const LEDGER_SLOW: Duration = Duration::from_secs(10);
-
 // ---- The canary ----------------------------------------------------------------------------------
 
 /// Addresses of this machine that the canary tries to reach: more than a router with a few VLANs has.
@@ -581,6 +580,17 @@ pub const SINK_HEADERS: usize = 64;
 pub const SINK_CONNECTIONS: usize = 256;
 /// Of one device. A camera's cloud client holds one for each of its endpoints.
 pub const SINK_CONNECTIONS_PER_SOURCE: usize = 32;
+
+// ---- Backups -------------------------------------------------------------------------------
+
+/// Directories of a backup within each other: those of the state directories have three.
+pub const BACKUP_DEPTH: usize = 8;
+/// Files of a backup: ten years of the ledger's days, and room.
+pub const BACKUP_FILES: usize = 20_000;
+/// Bytes of a backup's files.
+pub const BACKUP_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// The list in a backup: 20,000 files take 6 MiB.
+pub const BACKUP_MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 
 // ---- Memory --------------------------------------------------------------------------------
 

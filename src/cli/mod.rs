@@ -1,5 +1,6 @@
 //! Commands and exit codes.
 
+mod backup;
 mod check;
 mod demo;
 mod hash_password;
@@ -110,6 +111,22 @@ Examples:
     Demo(demo::Options),
     /// What devices on the segment tried: shown, exported, checked, reported.
     Ledger(ledger::Options),
+    /// Put the configuration, the CA and its keys, the segment file and the ledger into one file.
+    #[command(after_help = "\
+Examples:
+  camlock backup --output /root/camlock-2026-11-29.tar
+
+The file holds private keys and passwords in the clear (mode 0600). It is a tar file; its manifest.json lists every
+file with its SHA-256.")]
+    Backup(backup::BackupOptions),
+    /// Put a backup into place, all of it or nothing.
+    #[command(after_help = "\
+Examples:
+  systemctl stop camlock camlock-segment
+  camlock restore /root/camlock-2026-11-29.tar
+
+Install the package first: it makes the users. Without --force nothing that is there is replaced.")]
+    Restore(backup::RestoreOptions),
     /// The camera segment: a network without a way out, and what devices there try.
     Segment(segment::Options),
 }
@@ -124,6 +141,8 @@ pub fn run() -> ExitCode {
         Command::Simulate(options) => simulate::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Ledger(options) => ledger::run(&options),
+        Command::Backup(options) => backup::backup(&options),
+        Command::Restore(options) => backup::restore(&options),
         Command::Segment(options) => segment::run(&options),
     };
     ExitCode::from(exit as u8)
