@@ -21,6 +21,9 @@ pub fn segment_dns(data: &[u8]) {
     let policy = if input.byte() & 1 == 0 { DnsPolicy::NxDomain } else { DnsPolicy::Sink };
     let zone = dns::Zone { gateway: GATEWAY, policy };
     let question = input.rest();
+    if let Some(name) = dns::name_asked(question) {
+        assert!(!name.as_str().is_empty() && name.as_str().len() <= limits::DEVICE_TEXT_BYTES);
+    }
     let Some(bytes) = dns::answer(question, zone) else {
         assert!(question.len() < 12 || question[2] & 0x80 != 0, "only these get silence");
         return;

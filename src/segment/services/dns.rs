@@ -10,13 +10,16 @@
 
 use std::net::Ipv4Addr;
 
-use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
+use hickory_proto::op::{
+    Edns, Header, Message, MessageType, Metadata, OpCode, Query, ResponseCode,
+};
 use hickory_proto::rr::rdata::{A, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 
 use super::names;
 use crate::limits;
-use crate::segment::DnsPolicy;
+use crate::segment::{DeviceText, DnsPolicy};
 
 /// What foreign names resolve to by the policy `sink`: an address of a network that exists in documents only
 /// (RFC 5737). It lies outside every segment, so cameras send to their router, which is us, and the redirection
@@ -62,6 +65,15 @@ pub fn answer(question: &[u8], zone: Zone) -> Option<Vec<u8>> {
         // A name that points into the header is longer written out.
         Ok(_) | Err(_) => Message::error_msg(id, opcode, ResponseCode::FormErr).to_vec().ok(),
     }
+}
+
+/// The first name that a message asks for, in small letters and without the last dot, as the ledger writes names.
+pub fn name_asked(question: &[u8]) -> Option<DeviceText> {
+    let mut decoder = BinDecoder::new(question);
+    let asks = Header::read(&mut decoder).ok()?.counts.queries > 0;
+    let query = if asks { Query::read(&mut decoder).ok()? } else { return None };
+    let labels: Vec<_> = query.name().iter().map(<[u8]>::to_ascii_lowercase).collect();
+    Some(DeviceText::new(&labels.join(&b'.'))).filter(|name| !name.as_str().is_empty())
 }
 
 fn reply(question: &Message, zone: Zone) -> Message {
@@ -242,6 +254,18 @@ mod tests {
             let reply = Message::from_vec(&reply).unwrap();
             assert_eq!((reply.id, reply.response_code), (0x1234, ResponseCode::FormErr));
         }
+    }
+
+    #[test]
+    fn the_name_asked_is_the_ledger_s() {
+        let asked = |message: &Message| name_asked(&message.to_vec().unwrap());
+        let name = asked(&question("Alarm.EZVIZ7.com.", RecordType::A)).unwrap();
+        assert_eq!(name.as_str(), "alarm.ezviz7.com");
+        assert_eq!(asked(&question(".", RecordType::NS)), None);
+        let mut none = question("a.example.", RecordType::A);
+        none.queries.clear();
+        assert_eq!(asked(&none), None);
+        assert_eq!(name_asked(b"scrap"), None);
     }
 
     #[test]

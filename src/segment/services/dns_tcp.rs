@@ -1,7 +1,6 @@
 //! DNS over one TCP connection (RFC 1035 4.2.2): questions and answers behind their lengths.
 
 use std::io;
-use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -11,15 +10,11 @@ use crate::limits;
 
 /// Answers up to [`limits::DNS_CONNECTION_QUESTIONS`] within [`limits::DNS_CONNECTION`]. `answer` says `None` to end
 /// it: a question without an answer, or one too many.
-pub(super) async fn serve(
-    mut stream: TcpStream,
-    source: Ipv4Addr,
-    answer: impl Fn(&[u8], Ipv4Addr) -> Option<Vec<u8>>,
-) {
+pub(super) async fn serve(mut stream: TcpStream, answer: impl Fn(&[u8]) -> Option<Vec<u8>>) {
     let talk = async {
         for _ in 0..limits::DNS_CONNECTION_QUESTIONS {
             let Some(question) = read(&mut stream).await? else { break };
-            let Some(answer) = answer(&question, source) else { break };
+            let Some(answer) = answer(&question) else { break };
             write(&mut stream, &answer).await?;
         }
         io::Result::Ok(())

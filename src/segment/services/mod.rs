@@ -14,6 +14,7 @@ pub mod recognise;
 mod sink;
 mod sockets;
 mod tcp;
+mod tell;
 mod udp;
 
 use std::convert::Infallible;
@@ -29,57 +30,64 @@ use tokio::time::Instant;
 use self::dns::Zone;
 use self::places::Places;
 use self::rate::{Pace, Rates};
-use self::sink::Original;
-use super::{Beats, MacAddr, Plan, Sighting};
+use self::tell::Teller;
+use super::{Beats, MacAddr, Plan, Protocol, Sighting, Verdict};
 use crate::limits;
 
 pub use self::counts::{Count, Counts};
 pub use self::sockets::{CannotOpen, Sockets};
 
 /// Serves until the future is dropped, by the newest plan (its address apart: sockets stay where they were opened).
-/// What connections said in the sink goes to `note`; `mac_of` knows the device of an IP address. Watched by `beats`
+/// What connections said goes to `note`: in the sink, and to DNS over TCP; `mac_of` knows the device of an IP address. Watched by `beats`
 /// as `dns`, `dns_tcp`, `ntp` and `sink`. Fails only if the runtime cannot take the sockets.
 pub async fn serve(
     sockets: Sockets,
     plan: watch::Receiver<Arc<Plan>>,
     beats: &Beats,
     counts: Arc<Counts>,
-    note: impl Fn(Sighting) + Clone + Send + 'static,
-    mac_of: impl Fn(IpAddr) -> Option<MacAddr> + Clone + Send + 'static,
+    note: impl Fn(Sighting) + Clone + Send + Sync + 'static,
+    mac_of: impl Fn(IpAddr) -> Option<MacAddr> + Clone + Send + Sync + 'static,
 ) -> io::Result<Infallible> {
-    serve_with(sockets, plan, beats, counts, note, mac_of, sink::original_destination).await
+    let teller = Teller { note, mac_of, original: tell::original_destination };
+    serve_with(sockets, plan, beats, counts, teller).await
 }
 
 /// With another way to learn where a connection was going, for tests.
-async fn serve_with(
+async fn serve_with<N, M>(
     sockets: Sockets,
     plan: watch::Receiver<Arc<Plan>>,
     beats: &Beats,
     counts: Arc<Counts>,
-    note: impl Fn(Sighting) + Clone + Send + 'static,
-    mac_of: impl Fn(IpAddr) -> Option<MacAddr> + Clone + Send + 'static,
-    original: Original,
-) -> io::Result<Infallible> {
+    teller: Teller<N, M>,
+) -> io::Result<Infallible>
+where
+    N: Fn(Sighting) + Clone + Send + Sync + 'static,
+    M: Fn(IpAddr) -> Option<MacAddr> + Clone + Send + Sync + 'static,
+{
     let dns = UdpSocket::from_std(sockets.dns)?;
     let dns_tcp = TcpListener::from_std(sockets.dns_tcp)?;
     let ntp = UdpSocket::from_std(sockets.ntp)?;
     let sink = TcpListener::from_std(sockets.sink)?;
     tokio::join!(
-        serve_dns(dns, dns_tcp, plan, beats, &counts),
+        serve_dns(dns, dns_tcp, plan, beats, &counts, &teller),
         serve_ntp(ntp, beats, &counts),
-        serve_sink(sink, beats, &counts, note, mac_of, original),
+        serve_sink(sink, beats, &counts, &teller),
     );
     // None of them ends.
     std::future::pending().await
 }
 
-async fn serve_dns(
+async fn serve_dns<N, M>(
     udp: UdpSocket,
     tcp: TcpListener,
     plan: watch::Receiver<Arc<Plan>>,
     beats: &Beats,
     counts: &Arc<Counts>,
-) {
+    teller: &Teller<N, M>,
+) where
+    N: Fn(Sighting) + Clone + Send + Sync + 'static,
+    M: Fn(IpAddr) -> Option<MacAddr> + Clone + Send + Sync + 'static,
+{
     let each = Pace { per_second: limits::DNS_PER_SECOND, burst: 2 * limits::DNS_PER_SECOND };
     let all = limits::DNS_PER_SECOND_IN_ALL;
     let rates = Arc::new(Mutex::new(Rates::new(each, Pace { per_second: all, burst: all }, now())));
@@ -98,17 +106,22 @@ async fn serve_dns(
     let by_tcp =
         tcp::serve(tcp, places, Arc::clone(counts), beats.task("dns_tcp"), |stream, source| {
             let (rates, zone, counts) = (Arc::clone(&rates), zone.clone(), Arc::clone(counts));
-            dns_tcp::serve(stream, source, move |question, source| {
+            let (teller, asked) = (teller.clone(), tell::asked_address(&stream, teller.original));
+            dns_tcp::serve(stream, move |question| {
                 if !udp::may_answer(&rates, source) {
                     counts.dns_over_pace.one();
                     return None;
                 }
-                let answer = dns::answer(question, zone());
-                match answer {
-                    Some(_) => counts.dns_answered.one(),
-                    None => counts.dns_ignored.one(),
+                let Some(answer) = dns::answer(question, zone()) else {
+                    counts.dns_ignored.one();
+                    return None;
+                };
+                counts.dns_answered.one();
+                // Frames of connections to the gateway are not looked into, so the name would be missed.
+                if let Some(name) = dns::name_asked(question) {
+                    teller.tell(source, asked, Protocol::Dns, Some(name), Verdict::Answered);
                 }
-                answer
+                Some(answer)
             })
         });
     tokio::join!(by_udp, by_tcp);
@@ -129,18 +142,18 @@ async fn serve_ntp(udp: UdpSocket, beats: &Beats, counts: &Counts) {
     .await;
 }
 
-async fn serve_sink(
+async fn serve_sink<N, M>(
     tcp: TcpListener,
     beats: &Beats,
     counts: &Arc<Counts>,
-    note: impl Fn(Sighting) + Clone + Send + 'static,
-    mac_of: impl Fn(IpAddr) -> Option<MacAddr> + Clone + Send + 'static,
-    original: Original,
-) {
+    teller: &Teller<N, M>,
+) where
+    N: Fn(Sighting) + Clone + Send + Sync + 'static,
+    M: Fn(IpAddr) -> Option<MacAddr> + Clone + Send + Sync + 'static,
+{
     let places = Places::new(limits::SINK_CONNECTIONS, limits::SINK_CONNECTIONS_PER_SOURCE);
     tcp::serve(tcp, places, Arc::clone(counts), beats.task("sink"), |stream, source| {
-        let counts = Arc::clone(counts);
-        sink::serve(stream, source, original, counts, note.clone(), mac_of.clone())
+        sink::serve(stream, source, Arc::clone(counts), teller.clone())
     })
     .await;
 }

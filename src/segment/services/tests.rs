@@ -50,8 +50,8 @@ fn run() -> Running {
     running._tasks.spawn(async move {
         let note = move |sighting| send.try_send(sighting).unwrap();
         let mac_of = |ip| (ip == IpAddr::from(Ipv4Addr::LOCALHOST)).then_some(MAC);
-        let served = serve_with(sockets, newest, &beats, counts, note, mac_of, |_| Ok(CLOUD));
-        served.await.unwrap();
+        let teller = Teller { note, mac_of, original: |_| Ok(CLOUD) };
+        serve_with(sockets, newest, &beats, counts, teller).await.unwrap();
     });
     running
 }
@@ -88,7 +88,7 @@ async fn dns_answers_by_the_newest_plan() {
 
 #[tokio::test]
 async fn dns_over_tcp_has_a_bound_of_questions() {
-    let running = run();
+    let mut running = run();
     let mut stream = connect(running.dns_tcp).await;
     let framed = [&[0, u8::try_from(QUESTION.len()).unwrap()], QUESTION].concat();
     for _ in 0..limits::DNS_CONNECTION_QUESTIONS {
@@ -97,6 +97,9 @@ async fn dns_over_tcp_has_a_bound_of_questions() {
         let mut answer = vec![0; length.into()];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(answer[..2], QUESTION[..2]);
+        let attempt = running.noted.recv().await.unwrap().attempt;
+        assert_eq!((attempt.protocol, attempt.verdict), (Protocol::Dns, Verdict::Answered));
+        assert_eq!(attempt.name.unwrap().as_str(), "a.example");
     }
     drop(stream.write_all(&framed).await);
     assert!(stream.read_u16().await.is_err());

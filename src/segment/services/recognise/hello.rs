@@ -115,7 +115,8 @@ fn server_name(mut data: Reader<'_>) -> Result<Option<Vec<u8>>, Short> {
         let kind = list.u8()?;
         let name = list.vector16()?;
         if kind == 0 {
-            return Ok(Some(name.to_ascii_lowercase()));
+            // A name that ends in a dot is the same name.
+            return Ok(Some(name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase()));
         }
     }
     Ok(None)

@@ -64,6 +64,8 @@ fn tls_tells_the_server_and_the_protocols() {
     assert_eq!(is(&hello("a.example", &[])), known(Protocol::Tls, "a.example"));
     assert_eq!(is(&hello("192.0.2.7", &["mqtt"])), known(Protocol::Tls, "(mqtt)"));
     assert_eq!(is(&hello("192.0.2.7", &[])), (Protocol::Tls, None));
+    let dotted = old_hello("a.example.");
+    assert_eq!(is(&dotted), known(Protocol::Tls, "a.example"), "the same name");
 }
 
 #[test]
