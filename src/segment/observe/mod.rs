@@ -5,6 +5,7 @@ mod observer;
 mod table;
 mod vendors;
 
+pub(super) use classify::usual_of_tcp;
 pub use classify::{Frame, classify};
 pub use observer::Observer;
 pub use table::{Device, OTHERS, Table, Totals};

@@ -61,9 +61,9 @@ impl Vendors {
         self.0.names.get(vendor.0).cloned()
     }
 
-    /// The longest domain that the name is in. A port behind it is no part of it.
+    /// The longest domain that the name is in. A port behind it is no part of it, nor what stands in brackets.
     fn of_name(&self, name: &str) -> Option<Vendor> {
-        let name = name.split(':').next()?.trim_end_matches('.').to_ascii_lowercase();
+        let name = name.split([':', ' ']).next()?.trim_end_matches('.').to_ascii_lowercase();
         let mut rest = name.as_str();
         loop {
             if let Some(vendor) = self.0.domains.get(rest) {
@@ -240,6 +240,7 @@ mod tests {
         for (protocol, ip, port, name, expected) in [
             (Protocol::Dns, "9.9.9.9", 53, "Dev.EZVIZlife.com.", Some("Hikvision")),
             (Protocol::Tls, "9.9.9.9", 443, "ezvizlife.com:443", Some("Hikvision")),
+            (Protocol::Tls, "9.9.9.9", 443, "a.ezvizlife.com (h2 http/1.1)", Some("Hikvision")),
             (Protocol::Dns, "9.9.9.9", 53, "notezvizlife.com", None),
             (Protocol::Dns, "9.9.9.9", 53, "com", None),
             (Protocol::Tcp, "195.60.68.120", 443, "", Some("Axis")),

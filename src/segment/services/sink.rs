@@ -13,13 +13,14 @@ use super::recognise::{Recognition, recognise};
 use super::tcp::reset_on_close;
 use super::tell::Teller;
 use crate::limits;
+use crate::segment::observe::usual_of_tcp;
 use crate::segment::{MacAddr, Protocol, Sighting, Verdict};
 
 /// The port of DNS over TLS.
 const DNS_OVER_TLS: u16 = 853;
 
-/// Looks at one connection and resets it. What it said is told, if anybody knows it: a connection that says nothing
-/// has been counted by its frames.
+/// Looks at one connection and resets it. What it said is told, if it is more than its frames told: they count each
+/// connection as one of the port's usual service.
 pub(super) async fn serve<N, M>(
     mut stream: TcpStream,
     source: Ipv4Addr,
@@ -41,7 +42,10 @@ pub(super) async fn serve<N, M>(
     let is_dns =
         found.protocol == Protocol::Tls && destination.is_some_and(|to| to.port() == DNS_OVER_TLS);
     let protocol = if is_dns { Protocol::DnsOverTls } else { found.protocol };
-    teller.tell(source, destination, protocol, found.name, Verdict::Sunk);
+    let is_usual = destination.is_some_and(|to| usual_of_tcp(to.port()) == protocol);
+    if found.name.is_some() || !is_usual {
+        teller.tell(source, destination, protocol, found.name, Verdict::Sunk);
+    }
 }
 
 /// The first bytes, until they are recognised or a bound is reached.

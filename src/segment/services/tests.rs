@@ -180,6 +180,20 @@ async fn the_sink_notes_what_a_connection_said_and_resets_it() {
     assert_eq!(attempt.name.unwrap().as_str(), "cloud.example");
 }
 
+#[tokio::test]
+async fn what_the_port_tells_already_is_not_counted_again() {
+    let mut running = run();
+    assert_eq!(CLOUD.port(), 8883, "MQTT's");
+    let mut nameless = connect(running.sink).await;
+    nameless.write_all(b"\x10\x0c\0\x04MQTT\x04\x02\0\x3c\0\0").await.unwrap();
+    assert!(is_reset(&mut nameless).await);
+    let mut other = connect(running.sink).await;
+    other.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    assert!(is_reset(&mut other).await);
+    assert_eq!(running.noted.recv().await.unwrap().attempt.protocol, Protocol::Http);
+    assert_eq!(running.counts.sink_recognised.get(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_is_reset_in_time_and_adds_nothing() {
     let mut running = run();

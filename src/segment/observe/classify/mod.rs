@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacketSlice, EtherType};
 
+pub(in crate::segment) use self::transport::usual_of_tcp;
 use crate::segment::{
     Attempt, Destination, DeviceText, MacAddr, Plan, Protocol, Sighting, Verdict,
 };

@@ -98,7 +98,7 @@ impl Carried<'_> {
         let flags = Flags(self.bytes.get(13).copied().unwrap_or(0));
         Told {
             transport: Transport::Tcp { from, to, flags },
-            ..Told::of(by_tcp_port(to), Some(to))
+            ..Told::of(usual_of_tcp(to), Some(to))
         }
     }
 
@@ -123,7 +123,7 @@ impl Carried<'_> {
 }
 
 /// The usual service of a TCP port. What a connection then says is the sink's to tell.
-fn by_tcp_port(port: u16) -> Protocol {
+pub(in crate::segment) fn usual_of_tcp(port: u16) -> Protocol {
     match port {
         21 => Protocol::Ftp,
         22 => Protocol::Ssh,
