@@ -104,11 +104,12 @@ def free_port():
 class Camera(Process):
     """gst-rtsp-server with numbered pictures."""
 
-    def __init__(self, work, auth="none", port=0, bframes=0, tls=None):
+    def __init__(self, work, auth="none", port=0, bframes=0, tls=None, address="127.0.0.1"):
         self.auth, self.sent_base = auth, work / f"sent-{secrets.token_hex(4)}"
         self.user, self.password = "admin", "planted-camera-password"
         super().__init__(
-            SYSTEM_PYTHON, HERE / "camera.py", "--auth", auth, "--port", port, "--bframes", bframes,
+            SYSTEM_PYTHON, HERE / "camera.py", "--auth", auth, "--address", address, "--port", port,
+            "--bframes", bframes,
             "--user", self.user, "--password", self.password, "--sent", self.sent_base,
             *(["--tls", tls] if tls else []),
         )
