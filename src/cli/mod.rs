@@ -9,6 +9,7 @@ mod output;
 mod probe;
 mod run;
 mod segment;
+mod setup;
 mod simulate;
 
 use std::future::Future;
@@ -96,6 +97,15 @@ Examples:
 What it prints is TOML: the findings as comments, and below them the entry for the configuration. The password is
 never printed. Ends with 0 if the camera plays, with 1 and the reason if not.")]
     Probe(Box<probe::Options>),
+    /// Write a checked configuration: asks for what the options do not say.
+    #[command(after_help = "\
+Examples:
+  camlock setup                            asks
+  camlock setup --interface eth1 --name gateway.lan --name 192.0.2.1 --user viewer
+  camlock setup --interface eth1 --name gateway.lan --user viewer --root /mnt/image
+
+Files that are there are shown where they would change, and are left alone unless --force is given.")]
+    Setup(Box<setup::Options>),
     /// Simulate cameras on loopback.
     #[command(after_help = "\
 Examples:
@@ -138,6 +148,7 @@ pub fn run() -> ExitCode {
         Command::Check { file } => check::check(&file),
         Command::HashPassword(options) => hash_password::run(&options),
         Command::Probe(options) => probe::run(&options),
+        Command::Setup(options) => setup::run(*options),
         Command::Simulate(options) => simulate::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Ledger(options) => ledger::run(&options),
