@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them. Prints the minutes of each stage.
 #
 #   ./test.sh            everything
-#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny instructions build e2e fuzz
+#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny instructions build deb e2e fuzz
 #                        soak soak_and_fuzz
 #   ./test.sh --soak MINUTES   the soak for so long, with what it needs
 #
@@ -14,6 +14,7 @@ cd "$(dirname "$0")"
 VENV=tests/.venv
 SOAK_MINUTES=10
 DENY_VERSION=0.20.2
+DEB_VERSION=3.8.0
 PACKAGES="g++ ffmpeg openssl gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-x glib-networking
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi python3-gst-1.0 python3-numpy python3-venv
@@ -49,6 +50,9 @@ stage_install() {
   if ! cargo deny --version 2>/dev/null | grep -qF "$DENY_VERSION"; then
     cargo install --quiet --locked "cargo-deny@$DENY_VERSION"
   fi
+  if [ "$(cargo deb --version 2>/dev/null)" != "cargo-deb $DEB_VERSION" ]; then
+    cargo install --quiet --locked "cargo-deb@$DEB_VERSION"
+  fi
 }
 stage_format() {
   cargo fmt --check
@@ -75,6 +79,12 @@ stage_deny() {
 # Counts what a unit costs against the recorded baseline. Before the build: it leaves a binary of its own there.
 stage_instructions() { cargo bench --locked --quiet --bench instructions; }
 stage_build() { cargo build --locked --release --quiet; }
+# The package of the release binary, into target/deb.
+stage_deb() {
+  rm -rf target/deb
+  cargo deb --quiet --locked --no-build --output target/deb/
+  tests/deb.sh target/deb/camlock_*.deb
+}
 # A smoke of half a minute for each target, corpora included; fuzz/run says how to go on longer.
 stage_fuzz() { fuzz/run 30; }
 # In namespaces of its own, which only root may make everywhere.
@@ -103,7 +113,7 @@ if [ "${1:-}" = --soak ]; then
   SOAK_MINUTES=${2:?usage: ./test.sh --soak MINUTES}
   set -- install build soak
 fi
-stages=${*:-install format lint unit oracles docs deny instructions build e2e soak_and_fuzz}
+stages=${*:-install format lint unit oracles docs deny instructions build deb e2e soak_and_fuzz}
 times=""
 for stage in $stages; do
   echo "== $stage"
