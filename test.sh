@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them. Prints the minutes of each stage.
 #
 #   ./test.sh            everything
-#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny instructions build deb e2e fuzz
+#   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny instructions build deb e2e vm fuzz
 #                        soak soak_and_fuzz
 #   ./test.sh --soak MINUTES   the soak for so long, with what it needs
 #
@@ -18,7 +18,7 @@ DEB_VERSION=3.8.0
 PACKAGES="g++ ffmpeg openssl gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
   gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-x glib-networking
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi python3-gst-1.0 python3-numpy python3-venv
-  motion zoneminder mariadb-server iproute2 nftables valgrind"
+  motion zoneminder mariadb-server iproute2 nftables valgrind dpkg-dev mmdebstrap e2fsprogs systemd"
 POLICY=/usr/sbin/policy-rc.d
 
 install_packages() {
@@ -85,6 +85,12 @@ stage_deb() {
   cargo deb --quiet --locked --no-build --output target/deb/
   tests/deb.sh target/deb/camlock_*.deb
 }
+# The package under a real systemd, in an emulated machine; its disk is made as root.
+stage_vm() {
+  local root=""
+  [ "$(id -u)" = 0 ] || root="sudo --preserve-env=CI"
+  $root python3 -B tests/vm/run target/deb/camlock_*.deb
+}
 # A smoke of half a minute for each target, corpora included; fuzz/run says how to go on longer.
 stage_fuzz() { fuzz/run 30; }
 # In namespaces of its own, which only root may make everywhere.
@@ -113,7 +119,7 @@ if [ "${1:-}" = --soak ]; then
   SOAK_MINUTES=${2:?usage: ./test.sh --soak MINUTES}
   set -- install build soak
 fi
-stages=${*:-install format lint unit oracles docs deny instructions build deb e2e soak_and_fuzz}
+stages=${*:-install format lint unit oracles docs deny instructions build deb e2e vm soak_and_fuzz}
 times=""
 for stage in $stages; do
   echo "== $stage"
