@@ -421,6 +421,17 @@ pub const SEGMENT_PULSE: Duration = Duration::from_secs(10);
 pub const SEGMENT_INTERFACES: usize = 64;
 /// Ports of one camera that may be dialled: RTSP, its TLS, HTTP, HTTPS, and a recorder's channels.
 pub const SEGMENT_CAMERA_PORTS: usize = 16;
+/// Ethernet addresses that are let in at a time: all cameras twice. Without it one device could fill the bridge's table.
+pub const SEGMENT_DEVICES: usize = 2 * CAMERAS;
+/// IP addresses let in at a time that are no configured camera's. The kernel keeps one table of neighbours for the whole
+/// box, 1,024 at most: a device that takes many addresses must not use it up.
+pub const SEGMENT_STRANGERS: usize = 256;
+/// TCP connections a second that a device may begin: a camera that cannot reach its cloud tries a few.
+pub const SEGMENT_CONNECTS_PER_SECOND: usize = 50;
+/// TCP connections of a device at a time: the sink holds one for at most 3 s.
+pub const SEGMENT_CONNECTIONS_PER_DEVICE: usize = 64;
+/// Datagrams a second that one device may send to the local services; 60,000 questions a day are fewer than one.
+pub const SEGMENT_DATAGRAMS_PER_SECOND: usize = 300;
 /// A camera's name in an ask to the segment: that of a stream's first part.
 pub const SEGMENT_NAME_BYTES: usize = 64;
 /// A frame of news from the segment, its length apart: a canary's result with all its lists full takes a third.

@@ -130,6 +130,7 @@ const SANS_IO: &[&str] = &[
     "segment/observe/vendors.rs",
     "segment/place.rs",
     "segment/plan.rs",
+    "segment/render",
     "segment/services/dns.rs",
     "segment/services/names.rs",
     "segment/services/ntp.rs",

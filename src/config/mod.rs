@@ -25,7 +25,7 @@ use gateway::Gateway;
 pub use gateway::{CertificateSource, RtspSettings, TlsSettings};
 use reader::Table;
 pub use secret::{Surroundings, by_reference};
-pub use segment_file::segment_file;
+pub use segment_file::{segment_file, segment_interfaces};
 
 /// A whole configuration, checked. After start nothing can be half configured.
 #[derive(Debug)]

@@ -5,12 +5,16 @@ use std::fmt::Display;
 
 use std::net::Ipv4Addr;
 
+use toml::de::DeTable;
+
 use super::fault::Collector;
 use super::reader::{At, Table};
 use super::{Faults, tables};
 use crate::limits;
 use crate::segment::{BRIDGE, CANARY_PORT, Camera, DnsPolicy, InterfaceName, MacAddr, Plan};
 
+/// Interfaces that no cable goes into.
+const NO_PLUG: [&str; 3] = ["lo", BRIDGE, CANARY_PORT];
 const MIB: u64 = 1024 * 1024;
 
 /// Reads and checks `text`; `file` names it in messages.
@@ -25,6 +29,20 @@ pub fn segment_file(file: &str, text: &str) -> Result<Plan, Faults> {
         Some(plan) if faults.is_empty() => Ok(plan),
         Some(_) | None => Err(Faults { file: file.to_owned(), faults }),
     }
+}
+
+/// The lawful names in `segment.interfaces`, whatever faults the rest of the text has: an interface that cameras are
+/// plugged into stays closed even if the file is broken. None if it is no TOML at all.
+pub fn segment_interfaces(text: &str) -> Vec<InterfaceName> {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let list =
+        root.get_ref().get("segment").and_then(|segment| segment.get_ref().get("interfaces"));
+    let Some(list) = list.and_then(|list| list.get_ref().as_array()) else { return Vec::new() };
+    list.iter()
+        .filter_map(|name| InterfaceName::parse(name.get_ref().as_str()?).ok())
+        .filter(|name| !NO_PLUG.contains(&name.as_str()))
+        .take(limits::SEGMENT_INTERFACES)
+        .collect()
 }
 
 /// What `[segment]` says.
@@ -107,7 +125,7 @@ fn interfaces(
     for at in list {
         match InterfaceName::parse(&at.value) {
             Err(error) => faults.add(at.span, format!("{name}: {:?}: {error}", at.value)),
-            Ok(_) if ["lo", BRIDGE, CANARY_PORT].contains(&at.value.as_str()) => {
+            Ok(_) if NO_PLUG.contains(&at.value.as_str()) => {
                 let message = format!("{name}: {:?} is no interface with a plug", at.value);
                 faults.add(at.span, message);
             }
@@ -400,6 +418,17 @@ mod tests {
                 "11:11 camera.address: 10.77.0.10 stands twice",
             ]
         );
+    }
+
+    #[test]
+    fn interfaces_are_known_even_if_the_rest_has_faults() {
+        let names = |text: &str| {
+            segment_interfaces(text).into_iter().map(|n| n.to_string()).collect::<Vec<_>>()
+        };
+        let text =
+            "[segment]\ninterfaces = [\"eth1\", 7, \"a b\", \"lo\", \"eth2\"]\naddress = 5\nbroken";
+        assert_eq!(names(text), ["eth1", "eth2"]);
+        assert!(names("[segment]").is_empty() && names("segment = 1").is_empty());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod news;
 pub mod observe;
 mod place;
 mod plan;
+pub mod render;
 pub mod services;
 mod sighting;
 mod text;

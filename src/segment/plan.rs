@@ -77,6 +77,13 @@ impl Plan {
         self.cameras.iter().find(|camera| camera.address == address)
     }
 
+    /// The Ethernet address of the bridge: made of the gateway's address, so that ports which come and go never change
+    /// it, and cameras find the gateway where it was.
+    pub fn bridge_mac(&self) -> MacAddr {
+        let [a, b, c, d] = self.address.octets();
+        MacAddr([0x02, 0xca, a, b, c, d])
+    }
+
     /// Whether an address lies in the subnet, its first and last address included.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
         let mask = self.mask();
@@ -175,6 +182,7 @@ pub(crate) mod tests {
         assert!(plan.contains(Ipv4Addr::new(10, 77, 0, 255)));
         assert!(!plan.contains(Ipv4Addr::new(10, 77, 1, 0)));
         assert_eq!(plan.broadcast(), Ipv4Addr::new(10, 77, 0, 255));
+        assert_eq!(plan.bridge_mac().to_string(), "02:ca:0a:4d:00:01");
         plan.prefix = 30;
         assert_eq!(plan.network(), Ipv4Addr::new(10, 77, 0, 0));
         assert_eq!(plan.broadcast(), Ipv4Addr::new(10, 77, 0, 3));

@@ -1,7 +1,9 @@
 //! `camlock segment ...`: the camera network's own commands.
 
 mod check;
+mod net;
 mod place;
+mod runner;
 mod verify;
 
 use clap::{Args, Subcommand};
@@ -24,6 +26,25 @@ Examples:
 
 Ends with 0 if the file is good, with 78 if it has faults.")]
     Check(check::Options),
+    /// Root: make the segment, or repair it. Links go up last.
+    #[command(after_help = "\
+Examples:
+  camlock segment up
+  camlock segment up --closed              all but the links; `segment open` raises them
+
+It may be run again at any time: what is right stays, what is missing is made, an interface that fell back to the
+box's network is taken in again.")]
+    Up(net::Up),
+    /// Root: carry a changed segment file into the running segment.
+    Apply(net::Files),
+    /// Root: raise the camera interfaces' links.
+    Open(place::PlaceOptions),
+    /// Root: lower the camera interfaces' links. No observer, no link.
+    Closed(place::PlaceOptions),
+    /// Root: lower the links, give the interfaces back, delete the namespace. The guard stays.
+    Down(place::PlaceOptions),
+    /// Root: drop everything in and out on the camera interfaces while they are in the box's own network.
+    Guard(place::PlaceOptions),
     /// Send a fake camera that tries to get out, and prove that nothing does.
     #[command(after_help = "\
 Examples:
@@ -48,6 +69,12 @@ It needs root and the segment up; a daily timer fits. Ends with
 pub(super) fn run(options: &Options) -> Exit {
     match &options.command {
         Command::Check(options) => check::run(options),
+        Command::Up(options) => net::up(options),
+        Command::Apply(options) => net::apply(options),
+        Command::Open(place) => net::open(place),
+        Command::Closed(place) => net::closed(place),
+        Command::Down(place) => net::down(place),
+        Command::Guard(place) => net::guard(place),
         Command::Verify(options) => verify::run(options),
     }
 }

@@ -28,7 +28,6 @@ pub(in crate::cli) struct PlaceOptions {
     state_dir: PathBuf,
 }
 
-#[allow(dead_code, reason = "for the commands that follow")]
 impl PlaceOptions {
     /// The names and paths.
     pub(in crate::cli) fn place(&self) -> Place {
@@ -51,7 +50,6 @@ fn namespace(text: &str) -> Result<String, String> {
     }
 }
 
-#[allow(dead_code, reason = "for the commands that follow")]
 /// The plan of a segment file. When root reads it, nobody but root may be able to write it.
 pub(in crate::cli) fn plan(file: &Path) -> Result<Plan, String> {
     let (plan, writers) = read(file)?;
@@ -61,6 +59,11 @@ pub(in crate::cli) fn plan(file: &Path) -> Result<Plan, String> {
         }
         Ok(()) | Err(_) => Ok(plan),
     }
+}
+
+/// The text of a segment file, whatever it says.
+pub(super) fn text(file: &Path) -> Result<String, String> {
+    open(file).map(|(text, _)| text)
 }
 
 /// The plan of a segment file, and whether only root can write the file; or all faults, one a line.
