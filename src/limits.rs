@@ -467,6 +467,17 @@ pub const SEGMENT_ANSWER: Duration = Duration::from_secs(6);
 
 // ---- What devices on the segment try -------------------------------------------------------
 
+/// Bytes of a frame that are looked at: the names of a full DHCP or mDNS message are in them.
+pub const OBSERVED_FRAME_BYTES: usize = 1024;
+/// Frames that one socket may have looked at before others run.
+pub const OBSERVED_BATCH: usize = 64;
+/// Kernel memory for the frames that wait at one socket; it gives no more than `net.core.rmem_max` says.
+pub const OBSERVED_QUEUE_BYTES: usize = 2 * 1024 * 1024;
+/// Frames that are thrown away at the start because they came before the socket's filter: more than a queue of the
+/// usual size holds.
+pub const OBSERVED_EARLY: usize = 1024;
+/// How often whoever looks at frames shows that he does.
+pub const OBSERVED_BEAT: Duration = Duration::from_secs(1);
 /// Devices beside the configured cameras that have an account of their own in a day: a switch full of others.
 pub const OBSERVED_DEVICES: usize = 512;
 /// Rows that each device may have whatever the others do.

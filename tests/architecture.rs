@@ -126,6 +126,7 @@ const SANS_IO: &[&str] = &[
     "segment/mac.rs",
     "segment/news.rs",
     "segment/observe/classify",
+    "segment/observe/filter",
     "segment/observe/table",
     "segment/observe/vendors.rs",
     "segment/place.rs",

@@ -15,7 +15,6 @@ use crate::segment::{DeviceEvent, MacAddr, Plan, Row, Sighting};
 pub struct Observer {
     table: Mutex<Table>,
     told: Notify,
-    progress: AtomicU64,
     missed: AtomicU64,
 }
 
@@ -25,7 +24,6 @@ impl Observer {
         Self {
             table: Mutex::new(Table::new(plan, gateway, vendors, run)),
             told: Notify::new(),
-            progress: AtomicU64::new(0),
             missed: AtomicU64::new(0),
         }
     }
@@ -85,9 +83,9 @@ impl Observer {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// Grows while frames are looked at, and every second when there are none: for the watchdog.
-    pub fn progress(&self) -> u64 {
-        self.progress.load(Ordering::Relaxed)
+    /// Counts frames that the kernel dropped.
+    pub(super) fn note_missed(&self, frames: u32) {
+        self.missed.fetch_add(frames.into(), Ordering::Relaxed);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
