@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use etherparse::{IpNumber, Ipv6ExtensionSlice, LaxIpv4Slice, LaxIpv6Slice};
+use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice, ip_number};
 
 use super::policy::Packet;
 use super::transport::{Carried, Told, Transport};
@@ -13,10 +13,7 @@ impl Whole<'_> {
     /// `None`: of a connection from the gateway to a camera.
     pub(super) fn ipv4(&self, plan: &Plan, gateway: MacAddr) -> Option<Seen> {
         let malformed = Seen::dropped(Protocol::Malformed);
-        let Ok((packet, _)) = LaxIpv4Slice::from_slice(self.payload) else {
-            return Some(malformed);
-        };
-        let header = packet.header();
+        let Ok(header) = Ipv4HeaderSlice::from_slice(self.payload) else { return Some(malformed) };
         let (length, head) = (usize::from(header.total_len()), header.slice().len());
         if length < head || !self.carries(length) {
             return Some(malformed);
@@ -27,14 +24,11 @@ impl Whole<'_> {
             destination: header.destination_addr(),
             source_routed: is_source_routed(header.options()),
         };
-        let payload = packet.payload();
-        let carried = Carried {
-            protocol: payload.ip_number,
-            bytes: payload.payload,
-            complete: !payload.incomplete && !header.more_fragments(),
-        };
+        let (bytes, captured) = self.part(head, length);
+        let complete = captured && !header.more_fragments();
+        let carried = Carried { protocol: header.protocol(), bytes, complete };
         let later = header.fragments_offset().value() > 0;
-        let told = if later { fragment(payload.ip_number) } else { carried.tell() };
+        let told = if later { fragment(carried.protocol) } else { carried.tell() };
         if self.is_dialled(&told, &addressed, plan) {
             return None;
         }
@@ -50,27 +44,29 @@ impl Whole<'_> {
 
     /// IPv6 is off in the segment: all of it goes nowhere.
     pub(super) fn ipv6(&self) -> Seen {
-        let Ok((packet, _)) = LaxIpv6Slice::from_slice(self.payload) else {
+        let Ok(header) = Ipv6HeaderSlice::from_slice(self.payload) else {
             return Seen::dropped(Protocol::Malformed);
         };
-        let header = packet.header();
-        if !self.carries(header.slice().len() + usize::from(header.payload_length())) {
+        let head = header.slice().len();
+        let length = head + usize::from(header.payload_length());
+        if !self.carries(length) {
             return Seen::dropped(Protocol::Malformed);
         }
-        let later = packet.extensions().clone().into_iter().any(|extension| match extension {
-            Ipv6ExtensionSlice::Fragment(fragment) => fragment.fragment_offset().value() > 0,
-            Ipv6ExtensionSlice::HopByHop(_)
-            | Ipv6ExtensionSlice::Routing(_)
-            | Ipv6ExtensionSlice::DestinationOptions(_)
-            | Ipv6ExtensionSlice::Authentication(_) => false,
-        });
-        let payload = packet.payload();
-        let complete = !payload.incomplete && !packet.is_payload_fragmented();
-        let carried = Carried { protocol: payload.ip_number, bytes: payload.payload, complete };
-        let told = if later { fragment(payload.ip_number) } else { carried.tell() };
+        let (bytes, captured) = self.part(head, length);
+        let behind = behind_extensions(header.next_header(), bytes);
+        let complete = captured && behind.fragment == Fragment::None;
+        let carried = Carried { protocol: behind.protocol, bytes: behind.bytes, complete };
+        let later = behind.fragment == Fragment::Later;
+        let told = if later { fragment(carried.protocol) } else { carried.tell() };
         let source = header.source_addr();
         let source = (!source.is_unspecified()).then_some(IpAddr::V6(source));
         told.between(source, header.destination_addr().into(), Verdict::Dropped)
+    }
+
+    /// What of a packet's part was captured, and whether that is all of it.
+    fn part(&self, from: usize, to: usize) -> (&[u8], bool) {
+        let captured = self.payload.len();
+        (self.payload.get(from..to.min(captured)).unwrap_or_default(), to <= captured)
     }
 
     /// Whether it is of a connection that the gateway made: from the camera's own Ethernet address, IP address and
@@ -90,6 +86,51 @@ impl Whole<'_> {
 /// Not the first fragment: what it is part of cannot be told.
 fn fragment(protocol: IpNumber) -> Told {
     Told::of(Protocol::Fragment, Some(protocol.0.into()))
+}
+
+/// What is behind the extension headers of an IPv6 packet.
+struct Behind<'a> {
+    protocol: IpNumber,
+    bytes: &'a [u8],
+    fragment: Fragment,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fragment {
+    None,
+    First,
+    Later,
+}
+
+/// Goes over the extension headers (RFC 8200 §4, RFC 4302), as far as they are whole.
+fn behind_extensions(first: IpNumber, bytes: &[u8]) -> Behind<'_> {
+    let mut behind = Behind { protocol: first, bytes, fragment: Fragment::None };
+    loop {
+        let (next, length) = match (behind.protocol, behind.bytes) {
+            (
+                ip_number::IPV6_HOP_BY_HOP | ip_number::IPV6_ROUTE | ip_number::IPV6_DEST_OPTIONS,
+                [next, length, ..],
+            ) => (*next, 8 * (usize::from(*length) + 1)),
+            (ip_number::AUTH, [next, length, ..]) => (*next, 4 * (usize::from(*length) + 2)),
+            (ip_number::IPV6_FRAG, [next, _, high, low, ..]) => {
+                let field = u16::from_be_bytes([*high, *low]);
+                if field >> 3 > 0 {
+                    return Behind {
+                        protocol: IpNumber(*next),
+                        fragment: Fragment::Later,
+                        ..behind
+                    };
+                }
+                if field & 1 == 1 {
+                    behind.fragment = Fragment::First;
+                }
+                (*next, 8)
+            }
+            _ => return behind,
+        };
+        let Some(rest) = behind.bytes.get(length..) else { return behind };
+        behind = Behind { protocol: IpNumber(next), bytes: rest, ..behind };
+    }
 }
 
 /// Whether the options of an IPv4 header have a list of hops (RFC 791 §3.1: loose 131, strict 137).

@@ -191,6 +191,12 @@ fn every_kind_of_frame_is_told() {
         (ip6(0, &mld), ("icmpv6", all_nodes(), Some(143), none(), "dropped")),
         (ip6(60, &options), ("mdns", all_nodes(), Some(5353), none(), "dropped")),
         (ip6(44, &later6), ("fragment", all_nodes(), Some(17), none(), "dropped")),
+        // A header that is cut off, behind one that is whole.
+        (ip6(60, &[60, 0, 1, 4, 0, 0, 0, 0, 17]), ("ip", all_nodes(), Some(60), none(), "dropped")),
+        (
+            ip6(51, &[58, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 128]),
+            ("icmpv6", all_nodes(), Some(128), none(), "dropped"),
+        ),
         (ip6(59, &[]), ("ip", all_nodes(), Some(59), none(), "dropped")),
         (
             ip6(17, &[0, 1, 2, 0x22, 0, 8, 0, 0]),
