@@ -413,6 +413,54 @@ def segment_sink():
     }
 
 
+def segment_frame():
+    gateway, door, everyone = bytes([2, 0, 0, 0, 0, 1]), bytes([2, 0, 0, 0, 0, 16]), b"\xff" * 6
+    own, camera, out, group = (bytes(a) for a in ([10, 77, 0, 1], [10, 77, 0, 10], [9, 9, 9, 9], [239, 255, 255, 250]))
+
+    def ethernet(kind, payload, to=gateway):
+        return b"\0" + to + door + struct.pack(">H", kind) + payload
+
+    def ipv4(protocol, payload, to=out, options=b"", fragment=0, source=camera):
+        head = struct.pack(">BBHHHBBH", 0x45 + len(options) // 4, 0, 20 + len(options) + len(payload), 1, fragment,
+                           64, protocol, 0)
+        return ethernet(0x0800, head + source + to + options + payload)
+
+    def ipv6(following, payload):
+        head = struct.pack(">IHBB", 6 << 28, len(payload), following, 255)
+        ends = b"\xfe\x80" + bytes(13) + b"\1" + b"\xff\2" + bytes(13) + b"\1"
+        return ethernet(0x86DD, head + ends + payload, bytes([0x33, 0x33, 0, 0, 0, 1]))
+
+    def udp(port, payload, to=out, **more):
+        return ipv4(17, struct.pack(">HHHH", 40000, port, 8 + len(payload), 0) + payload, to, **more)
+
+    def tcp(port, to=out, source=40000, flags=2):
+        return ipv4(6, struct.pack(">HHIIBBHHH", source, port, 1, 0, 0x50, flags, 1024, 0, 0), to)
+
+    question = struct.pack(">HHHHHH", 7, 256, 1, 0, 0, 0) + b"\3dev\x09ezvizlife\3com\0\0\1\0\1"
+    answer = struct.pack(">HHHHHH", 0, 0x8400, 0, 1, 0, 0) + b"\3cam\5local\0\0\1\0\1\0\0\0\1\0\4abcd"
+    options = b"\x35\1\1\0\x0c\6camera\x3c\4acme\xff"
+    stun = b"\0\1\0\x10\x21\x12\xa4\x42abcdefghijkl\x80\x22\0\3srv\0\0\6\0\3me!\0"
+    soap = b"<e:Envelope><w:Action>http://x/Probe</w:Action><d:Types>dn:Camera</d:Types></e:Envelope>"
+    arp = b"\0\1\x08\0\6\4\0\1" + door + camera + bytes(6) + own
+    return {
+        "dns": udp(53, question), "dns-own": udp(53, question, own), "pointer": udp(53, question[:12] + b"\xc0\x0c\0\1\0\1"),
+        "mdns": udp(5353, answer, group), "ntp": udp(123, b"\x23" + bytes(47)), "stun": udp(31007, stun),
+        "dhcp": udp(67, bytes(236) + b"\x63\x82\x53\x63" + options, b"\xff" * 4, source=bytes(4)),
+        "ssdp": udp(1900, b"M-SEARCH * HTTP/1.1\r\nST: upnp:rootdevice\r\n\r\n", group), "ws": udp(3702, soap, group),
+        "sadp": udp(37020, b"<Probe><Types>inquiry</Types></Probe>", group), "quic": udp(443, b"\xc3\0\0\0\1\x08" + bytes(40)),
+        "netbios": udp(137, question[:12] + b"\x20FHFAEBEECACACACACACACACACACACAAA\0\0\x20\0\1"),
+        "tls": tcp(443), "own": tcp(80, own), "tcp-dns": tcp(53), "dialled": tcp(50000, own, 554, 0x10), "fin": tcp(80, flags=1),
+        "icmp": ipv4(1, b"\x08" + bytes(7)), "igmp": ipv4(2, b"\x16" + bytes(7)), "gre": ipv4(47, b"\0\0\x08\0"),
+        "sctp": ipv4(132, struct.pack(">HH", 1, 5000)), "routed": udp(53, question, options=b"\1\x83\3\4"),
+        "first": udp(53, question, fragment=0x2000), "later": ipv4(17, bytes(8), fragment=2), "cut": b"\6" + udp(53, question)[1:60],
+        "lied": udp(9, b"x")[:40], "arp": ethernet(0x0806, arp, everyone), "sadp-raw": ethernet(0x8033, b"\x21\2\1", everyone),
+        "lldp": ethernet(0x88CC, b"\2\7\4\2\0\0\0\0\x10\x0a\3cam\x0c\4acme\0\0", everyone), "llc": ethernet(38, b"BB\3", everyone),
+        "tagged": b"\1" + udp(53, question)[1:], "rs": ipv6(58, b"\x85" + bytes(7)),
+        "mld": ipv6(0, b"\x3a\0\5\2\0\0\1\0\x8f" + bytes(7)), "cut6": ipv6(60, b"\x3c\0\1\4\0\0\0\0\x11"), "fragment6": ipv6(44, b"\x11\0\0\x08\0\0\0\1" + bytes(8)),
+        "no-dhcp": b"\x08" + udp(67, bytes(300), own)[1:],
+    }
+
+
 write("aac", aac())
 write("airlock_request", airlock_request())
 write("airlock_response", airlock_response())
@@ -425,6 +473,7 @@ write("rtsp_message", rtsp_message())
 write("rtsp_server_session", server())
 write("sdp", sdp())
 write("segment_dns", segment_dns())
+write("segment_frame", segment_frame())
 write("segment_ntp", segment_ntp())
 write("segment_sink", segment_sink())
 write("tunnel", tunnel())

@@ -12,6 +12,7 @@
 
 mod config;
 mod digest;
+mod frame;
 mod media;
 mod rtsp;
 mod segment;
@@ -20,6 +21,7 @@ mod server;
 pub use crate::camera::airlock::fuzz::{airlock_request, airlock_response, interleaved};
 pub use config::config;
 pub use digest::digest;
+pub use frame::segment_frame;
 pub use media::{aac, jpeg, nal_policy};
 pub use rtsp::{rtsp_message, sdp};
 pub use segment::{segment_dns, segment_ntp, segment_sink};
@@ -31,7 +33,7 @@ pub use crate::tunnel::fuzz::tunnel;
 pub type Check = fn(&[u8]);
 
 /// Every check by its name: that of its file in `fuzz/fuzz_targets` and of its corpus.
-pub const TARGETS: [(&str, Check); 15] = [
+pub const TARGETS: [(&str, Check); 16] = [
     ("aac", aac),
     ("airlock_request", airlock_request),
     ("airlock_response", airlock_response),
@@ -44,6 +46,7 @@ pub const TARGETS: [(&str, Check); 15] = [
     ("rtsp_server_session", rtsp_server_session),
     ("sdp", sdp),
     ("segment_dns", segment_dns),
+    ("segment_frame", segment_frame),
     ("segment_ntp", segment_ntp),
     ("segment_sink", segment_sink),
     ("tunnel", tunnel),
