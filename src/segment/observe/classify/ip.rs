@@ -19,10 +19,11 @@ impl Whole<'_> {
             return Some(malformed);
         }
         let addressed = Packet {
+            from: self.header.from,
             to: self.header.to,
             source: header.source_addr(),
             destination: header.destination_addr(),
-            source_routed: is_source_routed(header.options()),
+            odd: header.is_fragmenting_payload() || !header.options().is_empty(),
         };
         let (bytes, captured) = self.part(head, length);
         let complete = captured && !header.more_fragments();
@@ -33,7 +34,7 @@ impl Whole<'_> {
             return None;
         }
         let verdict = match told.transport {
-            Transport::Udp(port) => addressed.udp(plan, gateway, port),
+            Transport::Udp { from, to } => addressed.udp(plan, gateway, from, to),
             Transport::Tcp { to, flags, .. } => addressed.tcp(plan, gateway, to, flags),
             Transport::Other => Verdict::Dropped,
         };
@@ -75,7 +76,7 @@ impl Whole<'_> {
         let Transport::Tcp { from, flags, .. } = told.transport else { return false };
         let camera = plan.camera_by_address(packet.source);
         camera.is_some_and(|camera| {
-            camera.mac == self.header.from
+            camera.mac == packet.from
                 && camera.ports.contains(&from)
                 && packet.destination == plan.address
                 && !flags.is_bare_syn()
@@ -130,23 +131,6 @@ fn behind_extensions(first: IpNumber, bytes: &[u8]) -> Behind<'_> {
         };
         let Some(rest) = behind.bytes.get(length..) else { return behind };
         behind = Behind { protocol: IpNumber(next), bytes: rest, ..behind };
-    }
-}
-
-/// Whether the options of an IPv4 header have a list of hops (RFC 791 §3.1: loose 131, strict 137).
-fn is_source_routed(options: &[u8]) -> bool {
-    let mut rest = options;
-    loop {
-        match rest {
-            [] | [0, ..] => return false,
-            [1, after @ ..] => rest = after,
-            [131 | 137, ..] => return true,
-            [_, length, ..] => {
-                let Some(after) = rest.get(usize::from(*length).max(2)..) else { return false };
-                rest = after;
-            }
-            [_] => return false,
-        }
     }
 }
 

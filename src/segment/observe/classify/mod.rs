@@ -23,7 +23,7 @@ pub struct Frame<'a> {
     pub bytes: &'a [u8],
     /// Its length on the wire, the check sequence left out.
     pub wire_len: u32,
-    /// Whether it came with a tag of a VLAN, which the kernel takes out of the bytes.
+    /// Whether it came with a tag of a VLAN or a priority, which the kernel takes out of the bytes.
     pub tagged: bool,
 }
 
@@ -134,7 +134,7 @@ impl Whole<'_> {
         let asks = arp.operation() == ArpOperation::REQUEST && target == plan.address;
         let heard = self.header.to == gateway || self.header.to.is_group();
         // A probe for its own address has no sender yet, and is answered as well.
-        let lawful = sender.is_unspecified() || policy::is_neighbour(plan, sender);
+        let lawful = sender.is_unspecified() || policy::may_use(plan, self.header.from, sender);
         Seen {
             ip: (!sender.is_unspecified()).then_some(sender.into()),
             destination: Some(target.into()),

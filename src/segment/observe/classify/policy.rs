@@ -1,4 +1,4 @@
-//! What the segment's rules do with a packet: the same as the nft table and the kernel's settings, in words of Rust.
+//! What the segment's rules do with a packet: the same as the nft tables and the kernel's settings, in words of Rust.
 
 use std::net::Ipv4Addr;
 
@@ -8,42 +8,37 @@ use crate::segment::{MacAddr, Plan, Verdict};
 /// What the rules look at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packet {
-    /// The frame's destination.
+    /// Who sent the frame.
+    pub(super) from: MacAddr,
+    /// To whom.
     pub(super) to: MacAddr,
     pub(super) source: Ipv4Addr,
     pub(super) destination: Ipv4Addr,
-    /// Whether it asks to be routed by its sender's list, which the kernel refuses.
-    pub(super) source_routed: bool,
+    /// Whether it is a fragment, the first one too, or has options: such do not come in.
+    pub(super) odd: bool,
 }
 
-/// Whether an address is one of the subnet that a device may have.
-pub(super) fn is_neighbour(plan: &Plan, ip: Ipv4Addr) -> bool {
+/// Whether a device may use an address: one of the subnet, and no camera's but its own.
+pub(super) fn may_use(plan: &Plan, device: MacAddr, ip: Ipv4Addr) -> bool {
     let special = [plan.address, plan.network(), plan.broadcast()].contains(&ip);
-    plan.contains(ip) && !special
+    let own = plan.camera_by_address(ip).is_none_or(|camera| camera.mac == device);
+    plan.contains(ip) && !special && own
 }
 
 impl Packet {
-    pub(super) fn udp(&self, plan: &Plan, gateway: MacAddr, port: u16) -> Verdict {
-        let heard = (self.to == gateway || self.to.is_group()) && !self.source_routed;
-        let own = self.destination == plan.address;
-        let answered = match port {
-            // A device that asks for its address has none.
-            67 => plan.dhcp && (own || self.is_broadcast(plan)),
-            53 | 123 => is_neighbour(plan, self.source) && self.is_unicast(plan),
+    pub(super) fn udp(&self, plan: &Plan, gateway: MacAddr, from: u16, to: u16) -> Verdict {
+        let answered = match to {
+            67 => from == 68 && self.asks_for_an_address(plan, gateway),
+            53 | 123 => self.goes_to_a_service(plan, gateway),
             _ => false,
         };
-        if heard && answered { Verdict::Answered } else { Verdict::Dropped }
+        if answered { Verdict::Answered } else { Verdict::Dropped }
     }
 
-    pub(super) fn tcp(&self, plan: &Plan, gateway: MacAddr, port: u16, flags: Flags) -> Verdict {
-        let heard = self.to == gateway && !self.source_routed;
-        if !heard
-            || !is_neighbour(plan, self.source)
-            || !self.is_unicast(plan)
-            || !flags.is_lawful()
-        {
+    pub(super) fn tcp(&self, plan: &Plan, gateway: MacAddr, to: u16, flags: Flags) -> Verdict {
+        if !self.goes_to_a_service(plan, gateway) || !flags.is_lawful() {
             Verdict::Dropped
-        } else if port == 53 {
+        } else if to == 53 {
             Verdict::Answered
         } else if self.destination == plan.address {
             Verdict::Dropped
@@ -52,12 +47,21 @@ impl Packet {
         }
     }
 
-    fn is_unicast(&self, plan: &Plan) -> bool {
+    /// Whether it goes to the gateway, or by the gateway to an address outside of the subnet that is one host's.
+    fn goes_to_a_service(&self, plan: &Plan, gateway: MacAddr) -> bool {
         let to = self.destination;
-        !(to.is_multicast() || to.is_unspecified() || self.is_broadcast(plan))
+        let outside = !plan.contains(to) && (1..224).contains(&to.octets()[0]) && !to.is_loopback();
+        let lawful = !self.odd && self.to == gateway && may_use(plan, self.from, self.source);
+        lawful && (outside || to == plan.address)
     }
 
-    fn is_broadcast(&self, plan: &Plan) -> bool {
-        self.destination.is_broadcast() || self.destination == plan.broadcast()
+    /// Whether it is DHCP of a device that has no address yet, or asks for its own again.
+    fn asks_for_an_address(&self, plan: &Plan, gateway: MacAddr) -> bool {
+        let everyone = self.destination.is_broadcast();
+        let first = self.source.is_unspecified() && everyone;
+        let again =
+            may_use(plan, self.from, self.source) && (everyone || self.destination == plan.address);
+        let heard = self.to == gateway || self.to.is_group();
+        plan.dhcp && !self.odd && heard && (first || again)
     }
 }

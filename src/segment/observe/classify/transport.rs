@@ -24,13 +24,8 @@ pub(super) struct Told {
 /// What the rules go by.
 #[derive(Clone, Copy)]
 pub(super) enum Transport {
-    /// To this port.
-    Udp(u16),
-    Tcp {
-        from: u16,
-        to: u16,
-        flags: Flags,
-    },
+    Udp { from: u16, to: u16 },
+    Tcp { from: u16, to: u16, flags: Flags },
     Other,
 }
 
@@ -112,8 +107,9 @@ impl Carried<'_> {
             return Told::of(Protocol::Malformed, None);
         }
         let port = udp.destination_port();
+        let transport = Transport::Udp { from: udp.source_port(), to: port };
         let (protocol, name) = by_udp(port, udp.payload());
-        Told { protocol, port: Some(port), name, transport: Transport::Udp(port) }
+        Told { protocol, port: Some(port), name, transport }
     }
 
     fn u16_at(&self, at: usize) -> Option<u16> {

@@ -18,10 +18,9 @@ const OPS: usize = 1_500;
 /// The frames of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Take {
-    /// Those without a tag of a VLAN, or with one of priority only (VLAN 0), whose sender's address has this in its
-    /// last bits.
+    /// Those without a tag, whose sender's address has this in its last bits.
     Share(u8),
-    /// Those with a tag of a VLAN.
+    /// Those with a tag of a VLAN or, which is the same to the rules, of a priority only.
     Tagged,
 }
 
@@ -58,7 +57,6 @@ const RET: u16 = 0x06;
 // Loads of what the kernel knows about a frame (SKF_AD_OFF and the offsets behind it).
 const PACKET_TYPE: u32 = 0xffff_f004;
 const INTERFACE: u32 = 0xffff_f008;
-const VLAN: u32 = 0xffff_f02c;
 const IS_TAGGED: u32 = 0xffff_f030;
 
 const OUTGOING: u32 = 4;
@@ -110,16 +108,8 @@ fn begin(take: Take, bridge: u32) -> Vec<Op> {
     unless(&mut ops, JEQ, bridge, NONE);
     op(&mut ops, LD, IS_TAGGED);
     match take {
-        Take::Tagged => {
-            unless(&mut ops, JEQ, 0, NONE);
-            op(&mut ops, LD, VLAN);
-            op(&mut ops, AND, 0x0fff);
-            unless(&mut ops, JEQ, 0, NONE);
-        }
+        Take::Tagged => unless(&mut ops, JEQ, 0, NONE),
         Take::Share(share) => {
-            jump(&mut ops, JEQ, 0, 4, 0);
-            op(&mut ops, LD, VLAN);
-            op(&mut ops, AND, 0x0fff);
             must(&mut ops, JEQ, 0, NONE);
             op(&mut ops, LDB, 11);
             op(&mut ops, AND, u32::from(SHARES - 1));

@@ -11,10 +11,10 @@ const BRIDGE: u32 = 7;
 struct Known {
     packet_type: u32,
     interface: u32,
-    vlan: Option<u32>,
+    tagged: bool,
 }
 
-const PORT: Known = Known { packet_type: 0, interface: 8, vlan: None };
+const PORT: Known = Known { packet_type: 0, interface: 8, tagged: false };
 
 /// Runs a program as the kernel does.
 fn takes(ops: &[Op], frame: &[u8], known: Known) -> bool {
@@ -29,8 +29,7 @@ fn takes(ops: &[Op], frame: &[u8], known: Known) -> bool {
         let value = match code {
             LD if k == PACKET_TYPE => Some(known.packet_type),
             LD if k == INTERFACE => Some(known.interface),
-            LD if k == VLAN => Some(known.vlan.unwrap_or(0)),
-            LD if k == IS_TAGGED => Some(u32::from(known.vlan.is_some())),
+            LD if k == IS_TAGGED => Some(u32::from(known.tagged)),
             LD => load(k, 4),
             LDH => load(k, 2),
             LDB => load(k, 1),
@@ -83,14 +82,13 @@ fn each_frame_is_taken_once_and_only_as_it_comes_in() {
     let frame = frames::udp(OUT, 53, &frames::dns("a"));
     let taken = |known| takers(&frame, known, &plan());
     assert_eq!(taken(PORT), [Take::Share(DOOR[5] & (SHARES - 1))]);
-    assert_eq!(taken(Known { vlan: Some(0xe000), ..PORT }), taken(PORT), "a priority only");
-    assert_eq!(taken(Known { vlan: Some(0xe005), ..PORT }), [Take::Tagged]);
+    assert_eq!(taken(Known { tagged: true, ..PORT }), [Take::Tagged]);
     for known in [
         Known { packet_type: OUTGOING, ..PORT },
         Known { interface: LOOPBACK, ..PORT },
         Known { interface: BRIDGE, ..PORT },
-        Known { interface: BRIDGE, vlan: Some(5), ..PORT },
-        Known { packet_type: OUTGOING, vlan: Some(5), ..PORT },
+        Known { interface: BRIDGE, tagged: true, ..PORT },
+        Known { packet_type: OUTGOING, tagged: true, ..PORT },
     ] {
         assert_eq!(taken(known), []);
     }
