@@ -6,6 +6,7 @@ pub mod bulletin;
 mod camera_addr;
 pub mod canary;
 mod canary_policy;
+pub mod confine;
 mod day;
 pub mod door;
 pub mod feed;
