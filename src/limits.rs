@@ -457,6 +457,10 @@ pub const SEGMENT_SILENCE: Duration = Duration::from_secs(30);
 pub const SEGMENT_AGAIN_MIN: Duration = Duration::from_millis(250);
 /// See above.
 pub const SEGMENT_AGAIN_MAX: Duration = Duration::from_secs(2);
+/// How often each task of the segment's service says that it goes on.
+pub const SEGMENT_BEAT: Duration = Duration::from_secs(1);
+/// Connections that wait in the kernel at each socket of the segment's service: one for each stream.
+pub const SEGMENT_BACKLOG: i32 = 1024;
 /// Asks that the segment's service works on at once; the next wait in the kernel. All streams of a large
 /// installation ask at its start; an answer takes as long as the camera takes to connect.
 pub const SEGMENT_ASKS: usize = 256;

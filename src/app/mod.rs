@@ -6,6 +6,7 @@ mod certificate;
 mod digest_seen;
 mod overload;
 mod process;
+pub(crate) mod segment_service;
 mod serving;
 
 use std::net::SocketAddr;

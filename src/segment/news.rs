@@ -156,7 +156,7 @@ pub struct CanaryResult {
 
 impl News {
     /// Whether all its lists are within their bounds.
-    pub(super) fn is_bounded(&self) -> bool {
+    pub fn is_bounded(&self) -> bool {
         match self {
             Self::Pulse(_) | Self::Row(_) | Self::Device(_) => true,
             Self::Canary(result) => {

@@ -27,6 +27,11 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
+/// A sign of life, for a process that judges its own progress.
+pub fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
 /// How long the manager waits for a sign of life, if it does.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()

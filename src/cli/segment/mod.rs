@@ -4,6 +4,7 @@ mod check;
 mod net;
 mod place;
 mod runner;
+mod run;
 mod verify;
 
 use clap::{Args, Subcommand};
@@ -45,6 +46,18 @@ box's network is taken in again.")]
     Down(place::PlaceOptions),
     /// Root: drop everything in and out on the camera interfaces while they are in the box's own network.
     Guard(place::PlaceOptions),
+    /// The segment's service: door, local services, observer, ledger.
+    #[command(after_help = "\
+Examples:
+  camlock segment run                      as camlock-segment.service starts it, in the segment's namespace
+
+It needs CAP_NET_RAW and CAP_NET_BIND_SERVICE to open its sockets, and gives both up before it reads a byte. SIGHUP
+reads the segment file anew (one with faults changes nothing); SIGTERM writes the ledger and a checkpoint, and stops.
+Ends with
+  0   stopped by a signal
+  1   failed, or the namespace is gone: to be started again
+  78  faults in the segment file")]
+    Run(run::Options),
     /// Send a fake camera that tries to get out, and prove that nothing does.
     #[command(after_help = "\
 Examples:
@@ -75,6 +88,7 @@ pub(super) fn run(options: &Options) -> Exit {
         Command::Closed(place) => net::closed(place),
         Command::Down(place) => net::down(place),
         Command::Guard(place) => net::guard(place),
+        Command::Run(options) => run::run(options),
         Command::Verify(options) => verify::run(options),
     }
 }

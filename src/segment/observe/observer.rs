@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 use super::{Device, Table, Totals, Vendors};
-use crate::segment::{DeviceEvent, MacAddr, Plan, Row, Sighting};
+use crate::segment::{DeviceEvent, MacAddr, Plan, Row, Sighting, Sum};
 
 /// The [`Table`] behind a lock that is held for one step at a time, with the system's clock.
 #[derive(Debug)]
@@ -66,6 +66,11 @@ impl Observer {
     /// See [`Table::totals`].
     pub fn totals(&self) -> Totals {
         self.table().totals()
+    }
+
+    /// See [`Table::sums`].
+    pub fn sums(&self) -> Vec<Sum> {
+        self.table().sums()
     }
 
     /// See [`Table::devices`].

@@ -10,13 +10,15 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Vendors;
 use crate::limits;
-use crate::segment::{Attempt, DeviceEvent, MacAddr, Plan, Protocol, Row, Sighting, utc_day};
+use crate::segment::{
+    Attempt, DeviceEvent, MacAddr, Plan, Protocol, Row, Sighting, Sum, Verdict, utc_day,
+};
 use device::Account;
 use rows::{Count, Room};
 
@@ -44,6 +46,7 @@ pub struct Table {
     ended: Vec<Row>,
     events: Vec<DeviceEvent>,
     totals: Totals,
+    sums: BTreeMap<(Protocol, Verdict), u64>,
 }
 
 /// Sums since the process began.
@@ -90,6 +93,7 @@ impl Table {
             ended: Vec::new(),
             events: Vec::new(),
             totals: Totals::default(),
+            sums: BTreeMap::new(),
         }
     }
 
@@ -105,6 +109,8 @@ impl Table {
     pub fn note(&mut self, sighting: &Sighting, now_ms: u64) {
         self.begin_day(now_ms);
         self.totals.attempts += 1;
+        let kind = (sighting.attempt.protocol, sighting.attempt.verdict);
+        *self.sums.entry(kind).or_default() += 1;
         let mac = self.account(sighting.device);
         if mac != OTHERS {
             self.learn(mac, sighting, now_ms);
@@ -174,6 +180,12 @@ impl Table {
     pub fn totals(&self) -> Totals {
         let devices = u32::try_from(self.accounts.len()).unwrap_or(u32::MAX);
         Totals { devices, ..self.totals }
+    }
+
+    /// Attempts since the process began, by protocol and verdict.
+    pub fn sums(&self) -> Vec<Sum> {
+        let sum = |(&(protocol, verdict), &count)| Sum { protocol, verdict, count };
+        self.sums.iter().map(sum).collect()
     }
 
     /// The devices that have an account, by address.

@@ -1,0 +1,305 @@
+//! The segment's service, put together: door, local services, observer, ledger and news in one confined process.
+
+mod clock;
+mod core;
+mod verdict;
+
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::limits;
+use crate::segment::bulletin::{self, Bulletin};
+use crate::segment::confine::{CannotConfine, Files, Keep, confine};
+use crate::segment::ledger::{CannotOpen as NoLedger, Ledger, Opened};
+use crate::segment::observe::{Bridge, Capture, CaptureError, Observer, Vendors, observe};
+use crate::segment::services::{self, CannotOpen as NoService, Counts, Sockets};
+use crate::segment::{BRIDGE, Beats, Namespace, Place, Plan, control, door, listen};
+use crate::systemd;
+
+use self::core::Core;
+use clock::now_ms;
+
+/// All open, and all rights given up; nothing runs yet.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    place: Place,
+    plan: Arc<Plan>,
+    namespace: Namespace,
+    door: UnixListener,
+    news: UnixListener,
+    control: UnixListener,
+    services: Sockets,
+    capture: Capture,
+    ledger: Opened,
+    observer: Arc<Observer>,
+}
+
+/// What the process was told.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// To stop.
+    Stop,
+    /// Another plan.
+    Plan(Arc<Plan>),
+    /// What cannot be done.
+    Nothing,
+}
+
+/// The service at work.
+#[derive(Debug)]
+pub(crate) struct Running {
+    core: Arc<Core>,
+    plan: watch::Sender<Arc<Plan>>,
+    tasks: JoinSet<SegmentError>,
+}
+
+/// The service cannot start, or go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SegmentError {
+    /// The namespace of this process cannot be read.
+    #[error("cannot see which network namespace this is: {0}")]
+    NoNamespace(#[source] io::Error),
+    /// It is not the segment's.
+    #[error(
+        "this is not the network namespace that {0} pins: run `camlock segment up`, and start this in its namespace"
+    )]
+    OtherNamespace(String),
+    /// It was, and no longer is.
+    #[error("namespace lost: {0} no longer pins it")]
+    NamespaceLost(String),
+    /// A Unix socket.
+    #[error("cannot listen at {0}: {1}; does its directory exist, for this user to write?")]
+    Socket(String, #[source] io::Error),
+    /// A socket of a local service.
+    #[error(transparent)]
+    Service(#[from] NoService),
+    /// The observer's.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] NoLedger),
+    /// The data of vendors, which is built in.
+    #[error("the built-in data of vendors cannot be read (a bug of ours: report it): {0}")]
+    Vendors(String),
+    /// Privileges.
+    #[error(transparent)]
+    Confine(#[from] CannotConfine),
+    /// Threads or the runtime.
+    #[error("cannot start: {0}")]
+    Start(#[from] io::Error),
+    /// The gateway's own address changed.
+    #[error("segment.address changed: the service must be started anew")]
+    AddressChanged,
+    /// A task ended that never does.
+    #[error("a task of the service ended (a bug of ours: report it)")]
+    Ended,
+}
+
+impl Segment {
+    /// Opens everything, then gives up all rights.
+    pub(crate) fn open(place: Place, plan: Plan) -> Result<Self, SegmentError> {
+        let namespace = Namespace::own().map_err(SegmentError::NoNamespace)?;
+        if !namespace.is_pinned_at(&place.pin()) {
+            return Err(SegmentError::OtherNamespace(place.pin().display().to_string()));
+        }
+        let plan = Arc::new(plan);
+        let run = random();
+        let run_name = format!("{run:016x}");
+        let ledger = Ledger::open(&place, &plan, &run_name, &boot_id(), now_ms())?;
+        let services = Sockets::open(&plan)?;
+        let bridge = Bridge::find(BRIDGE)?;
+        let capture = Capture::open(bridge, &plan)?;
+        let socket = |path: &Path, mode| {
+            listen(path, mode)
+                .map_err(|error| SegmentError::Socket(path.display().to_string(), error))
+        };
+        let (door, news) = (socket(&place.door(), 0o660)?, socket(&place.news(), 0o660)?);
+        let control = socket(&place.control(), 0o600)?;
+        let vendors = Vendors::load().map_err(SegmentError::Vendors)?;
+        let observer = Arc::new(Observer::new(Arc::clone(&plan), bridge.mac, vendors, run));
+        give_up(&place)?;
+        Ok(Self {
+            place,
+            plan,
+            namespace,
+            door,
+            news,
+            control,
+            services,
+            capture,
+            ledger,
+            observer,
+        })
+    }
+
+    /// Starts all tasks. Within a runtime.
+    pub(crate) fn start(self) -> Result<Running, SegmentError> {
+        let (plan, plans) = watch::channel(self.plan);
+        let beats = Arc::new(Beats::default());
+        let bulletin = Bulletin::default();
+        let core = Core::new(
+            self.ledger.start()?,
+            Arc::clone(&self.observer),
+            bulletin.clone(),
+            verdict::Kept::read(&self.place.state_dir),
+        );
+        let core = Arc::new(core);
+        let mut tasks = JoinSet::new();
+        let door = door::serve(unix(self.door)?, plans.clone(), beats.task("door"));
+        tasks.spawn(ends(door));
+        tasks.spawn(ends(bulletin::serve(unix(self.news)?, bulletin, beats.task("news"))));
+        let asked = Arc::clone(&core);
+        let control = unix(self.control)?;
+        let beat = beats.task("control");
+        tasks.spawn(ends(async move {
+            let act = |command| {
+                let core = Arc::clone(&asked);
+                async move { core.act(command).await }
+            };
+            control::serve(control, beat, act).await;
+        }));
+        let (noted, known) = (Arc::clone(&self.observer), Arc::clone(&self.observer));
+        let (services, services_plan, services_beats) =
+            (self.services, plans.clone(), Arc::clone(&beats));
+        tasks.spawn(async move {
+            let note = move |sighting| noted.note(&sighting);
+            let mac_of = move |ip| known.mac_of(ip);
+            let counts = Arc::new(Counts::default());
+            let served =
+                services::serve(services, services_plan, &services_beats, counts, note, mac_of);
+            match served.await {
+                Ok(never) => match never {},
+                Err(error) => error.into(),
+            }
+        });
+        let (observer, beat) = (Arc::clone(&self.observer), beats.task("observer"));
+        let capture = self.capture;
+        tasks.spawn(async move {
+            match observe(capture, plans, observer, beat).await {
+                Ok(never) => match never {},
+                Err(error) => error.into(),
+            }
+        });
+        tasks.spawn(ends(Arc::clone(&core).keep(beats.task("ledger"))));
+        tasks.spawn(ends(Arc::clone(&core).tell_devices()));
+        tasks.spawn(pinned(self.namespace, self.place, beats.task("namespace")));
+        if let Some(timeout) = systemd::watchdog() {
+            tasks.spawn(ends(feed(beats, timeout)));
+        }
+        systemd::ready("the camera segment is served");
+        tracing::info!(door = "open", "the camera segment is served");
+        Ok(Running { core, plan, tasks })
+    }
+}
+
+impl Running {
+    /// Puts another plan in force.
+    pub(crate) fn set_plan(&mut self, plan: Arc<Plan>) {
+        if plan.address != self.plan.borrow().address {
+            // Its sockets are bound to the old one: whoever starts it starts it anew.
+            self.tasks.spawn(std::future::ready(SegmentError::AddressChanged));
+            return;
+        }
+        tracing::info!(cameras = plan.cameras.len(), "the segment file was read anew");
+        self.core.set_plan(Arc::clone(&plan));
+        self.plan.send_replace(plan);
+    }
+
+    /// Returns when the service cannot go on, with the reason.
+    pub(crate) async fn failed(&mut self) -> SegmentError {
+        match self.tasks.join_next().await {
+            Some(Ok(error)) => error,
+            Some(Err(_)) | None => SegmentError::Ended,
+        }
+    }
+
+    /// Ends all, and writes the ledger and a checkpoint.
+    pub(crate) async fn stop(mut self) {
+        systemd::stopping();
+        self.tasks.shutdown().await;
+        match Arc::into_inner(self.core) {
+            Some(core) => core.stop().await,
+            None => tracing::error!("a task did not end; the ledger's last rows are lost"),
+        }
+    }
+}
+
+fn give_up(place: &Place) -> Result<(), SegmentError> {
+    let file = place.file.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let keep = Keep {
+        write: vec![place.state_dir.clone()],
+        read: vec![file.unwrap_or(Path::new(".")).to_owned()],
+    };
+    let confined = confine(&keep)?;
+    match confined.files {
+        Files::All => tracing::info!("all rights are given up"),
+        Files::Some | Files::None => tracing::warn!(
+            files = ?confined.files,
+            "this kernel cannot restrict files as far as asked (Landlock); all other rights are given up"
+        ),
+    }
+    Ok(())
+}
+
+fn unix(listener: UnixListener) -> io::Result<tokio::net::UnixListener> {
+    tokio::net::UnixListener::from_std(listener)
+}
+
+async fn ends(task: impl Future<Output = ()>) -> SegmentError {
+    task.await;
+    SegmentError::Ended
+}
+
+/// Returns once the namespace is no longer the pinned one: then nobody can find it any more.
+async fn pinned(namespace: Namespace, place: Place, beat: crate::segment::Beat) -> SegmentError {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        if !namespace.is_pinned_at(&place.pin()) {
+            return SegmentError::NamespaceLost(place.pin().display().to_string());
+        }
+        beat.beat();
+    }
+}
+
+/// Shows the service manager signs of life while every task gets on.
+async fn feed(beats: Arc<Beats>, timeout: Duration) {
+    // Every task beats once a second, so this is the least between two looks.
+    let mut look = tokio::time::interval((timeout / 4).max(limits::SEGMENT_BEAT));
+    let mut in_vain = 0_u32;
+    loop {
+        look.tick().await;
+        let stuck = beats.look();
+        if stuck.is_empty() {
+            in_vain = 0;
+            systemd::alive();
+        } else {
+            in_vain += 1;
+            if in_vain > 1 {
+                tracing::warn!(?stuck, "tasks make no progress");
+            }
+        }
+    }
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        // Unlike others all the same: two runs do not begin within one millisecond.
+        Err(_) => now_ms(),
+    }
+}
+
+fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
