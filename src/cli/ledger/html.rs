@@ -16,6 +16,8 @@ const DEVICES: usize = 40;
 const VENDORS: usize = 12;
 const ATTEMPTS: usize = 16;
 const LINES: usize = 8;
+/// A canary's run is over by then.
+const CANARY_MS: u64 = 5 * 60 * 1000;
 
 const CSS: &str = include_str!("report.css");
 
@@ -41,7 +43,7 @@ pub(super) fn page(page: Page) -> String {
         chain(&page.checked),
         canary_banner(&page.content.canary),
         figures(&rows, &devices, &page.content.canary),
-        devices_section(&devices),
+        devices_section(&devices, &page.content.canary),
         vendors_section(&rows),
         attempts_section(&rows),
         canary_section(&page.content.canary),
@@ -146,10 +148,13 @@ fn figures(rows: &[Row], devices: &BTreeMap<MacAddr, Device>, canary: &[CanaryRe
     format!("<div class=\"figures\">{}</div>\n", cells.concat())
 }
 
-fn devices_section(devices: &BTreeMap<MacAddr, Device>) -> String {
+fn devices_section(devices: &BTreeMap<MacAddr, Device>, canary: &[CanaryResult]) -> String {
     let rows = devices.iter().take(DEVICES).map(|(mac, device)| {
         let camera = match &device.camera {
             Some(camera) => html(camera),
+            None if of_canary(*mac, device, canary) => {
+                "<span class=\"tag\">not configured, while the canary ran</span>".to_owned()
+            }
             None => "<span class=\"tag unknown\">not configured</span>".to_owned(),
         };
         format!(
@@ -166,6 +171,15 @@ fn devices_section(devices: &BTreeMap<MacAddr, Device>) -> String {
     });
     let heads = "<th>Camera<th>Ethernet address<th>IP address<th>Signs of vendor<th class=\"n\">Answered<th class=\"n\">Sunk<th class=\"n\">Dropped<th class=\"n\">Seen (UTC)";
     section("Devices", "", heads, &rows.collect::<Vec<_>>(), devices.len(), "No device was seen.")
+}
+
+/// Whether a device was seen only while the canary ran, under an address that no maker gave: most likely it is the
+/// canary's. The page says no more than that.
+fn of_canary(mac: MacAddr, device: &Device, canary: &[CanaryResult]) -> bool {
+    let during = |run: &CanaryResult| {
+        device.first_ms >= run.at_ms && device.last_ms <= run.at_ms.saturating_add(CANARY_MS)
+    };
+    mac.is_local() && canary.iter().any(during)
 }
 
 /// What calls outside, not the housekeeping of a local network.
@@ -439,6 +453,25 @@ mod tests {
         for never in ["<script", "<img", "onerror='", "<a ", "http:", "https:"] {
             assert!(!page.contains(never), "{never}");
         }
+    }
+
+    #[test]
+    fn the_canary_s_own_addresses_are_told_apart() {
+        let page_at = |at_ms: u64| {
+            let mut summary = Summary::default();
+            summary.take(Row { camera: None, ..row(NOON + 1_000, "a", 1) });
+            let run = CanaryResult {
+                at_ms,
+                tries: 1,
+                escaped: vec![],
+                unseen: vec![],
+                failed_controls: vec![],
+            };
+            a_page(Content { summary, canary: vec![run], ..Content::default() })
+        };
+        assert!(page_at(NOON).contains("while the canary ran"));
+        assert!(!page_at(NOON + 2_000).contains("while the canary ran"));
+        assert!(!page_at(NOON - CANARY_MS).contains("while the canary ran"));
     }
 
     #[test]
