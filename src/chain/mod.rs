@@ -8,15 +8,19 @@
 //! What it proves: whoever has no signing key cannot change, remove, add or re-order a line before the newest
 //! checkpoint unseen; and whoever has the key cannot do so unseen by someone who kept a checkpoint of that time.
 
+mod fault;
 mod hash;
+mod kept;
 mod key;
 mod line;
 mod verify;
 
+pub use fault::{At, Fault, FaultKind};
 pub use hash::Hash;
+pub use kept::{Kept, KeptFound, NotKept};
 pub use key::{BadKey, PublicKey, SigningKey};
 pub use line::{Line, Made, NotALine, Position, Seal, TooLong, What};
-pub use verify::{At, Fault, FaultKind, Kept, KeptFound, NotKept, Verified, Verifier};
+pub use verify::{Verified, Verifier};
 
 #[cfg(test)]
 mod tests;
