@@ -56,7 +56,7 @@ pub struct Pulse {
     pub devices: u32,
     /// Attempts since then, all kinds.
     pub attempts: u64,
-    /// Attempts that were only counted, for too many kinds of them came.
+    /// Attempts that were only counted, for too many kinds of them came, or faster than they could be read.
     pub aggregated: u64,
     /// News that the gateway missed, for it did not read.
     pub missed: u64,

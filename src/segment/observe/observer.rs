@@ -63,9 +63,11 @@ impl Observer {
         self.table().mac_of(ip)
     }
 
-    /// See [`Table::totals`].
+    /// See [`Table::totals`]. Frames that the kernel dropped ([`Self::missed`]) are attempts that were only counted.
     pub fn totals(&self) -> Totals {
-        self.table().totals()
+        let (totals, missed) = (self.table().totals(), self.missed());
+        let Totals { attempts, aggregated, .. } = totals;
+        Totals { attempts: attempts + missed, aggregated: aggregated + missed, ..totals }
     }
 
     /// See [`Table::sums`].
@@ -102,4 +104,47 @@ impl Observer {
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::plan::tests::plan;
+    use crate::segment::{Attempt, Destination, DeviceChange, Protocol, Verdict};
+
+    fn observer() -> Observer {
+        let gateway = MacAddr([2, 0, 0, 0, 0, 1]);
+        Observer::new(Arc::new(plan()), gateway, Vendors::load().unwrap(), 1)
+    }
+
+    fn sighting() -> Sighting {
+        let device = MacAddr([2, 0, 0, 0, 0, 0x66]);
+        let attempt = Attempt {
+            protocol: Protocol::Ethernet,
+            destination: Destination::Mac(device),
+            port: None,
+            name: None,
+            verdict: Verdict::Dropped,
+        };
+        Sighting { device, ip: None, attempt, bytes: 60 }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_events_gets_them() {
+        let observer = observer();
+        let (events, ()) = tokio::join!(observer.events(), async { observer.note(&sighting()) });
+        assert!(matches!(events[..], [DeviceEvent { what: DeviceChange::Unknown { .. }, .. }]));
+        assert_eq!(observer.due_rows()[0].count, 1);
+        assert!(observer.changed_rows().is_empty());
+    }
+
+    #[test]
+    fn frames_that_were_missed_are_counted() {
+        let observer = observer();
+        observer.note(&sighting());
+        observer.note_missed(7);
+        observer.note_missed(2);
+        assert_eq!(observer.missed(), 9);
+        assert_eq!(observer.totals(), Totals { devices: 1, attempts: 10, aggregated: 9, lost: 0 });
+    }
 }
