@@ -236,7 +236,7 @@ fn give_up(place: &Place) -> Result<(), SegmentError> {
     let file = place.file.parent().filter(|dir| !dir.as_os_str().is_empty());
     let keep = Keep {
         write: vec![place.state_dir.clone()],
-        read: vec![file.unwrap_or(Path::new(".")).to_owned()],
+        read: vec![file.unwrap_or_else(|| Path::new(".")).to_owned()],
     };
     let confined = confine(&keep)?;
     match confined.files {

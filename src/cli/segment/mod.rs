@@ -3,8 +3,8 @@
 mod check;
 mod net;
 mod place;
-mod runner;
 mod run;
+mod runner;
 mod verify;
 
 use clap::{Args, Subcommand};

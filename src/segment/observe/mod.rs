@@ -7,8 +7,8 @@ mod observer;
 mod table;
 mod vendors;
 
-pub(super) use classify::usual_of_tcp;
 pub use capture::{Bridge, Capture, CaptureError, observe};
+pub(super) use classify::usual_of_tcp;
 pub use classify::{Frame, classify};
 pub use observer::Observer;
 pub use table::{Device, OTHERS, Table, Totals};
