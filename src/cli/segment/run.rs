@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::super::{Exit, StopSignals, no_signals, output};
 use super::place::{self, PlaceOptions};
 use crate::app::segment_service::{Segment, Told};
+use crate::cli::{Exit, StopSignals, no_signals, output};
 use crate::segment::Plan;
 use crate::telemetry::{self, Format, Level};
 
