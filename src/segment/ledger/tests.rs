@@ -188,6 +188,36 @@ fn each_day_has_its_file_and_old_ones_go() {
     assert!(matches!(folder.verify().fault.unwrap().kind, FaultKind::Removed { .. }));
 }
 
+/// As the service's thread writes it: confined to the state directory after the ledger was opened.
+#[test]
+fn a_confined_thread_can_change_days_and_delete_old_ones() {
+    use landlock::{
+        ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+        RulesetCreatedAttr as _, RulesetStatus,
+    };
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    fs::create_dir_all(&elsewhere.0.state_dir).unwrap();
+    let mut store = folder.open_with(&Plan { ledger_days: 2, ..plan() }, NOON);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let all = AccessFs::from_all(ABI::V3);
+            let ruleset = Ruleset::default().handle_access(all).unwrap().create().unwrap();
+            let state = PathFd::new(&folder.0.state_dir).unwrap();
+            let rules = ruleset.add_rule(PathBeneath::new(state, all)).unwrap();
+            let confined = rules.restrict_self().unwrap().ruleset != RulesetStatus::NotEnforced;
+            // A kernel without Landlock confines nothing; then this shows only that days change.
+            assert_eq!(fs::write(elsewhere.0.state_dir.join("x"), "").is_err(), confined);
+            for day in 0..5 {
+                store.append(Entry::Row(row(NOON + day * DAY, "a", 1)), NOON + day * DAY);
+                store.checkpoint(NOON + day * DAY);
+                assert_eq!(store.fault, None, "day {day}");
+            }
+        });
+    });
+    assert_eq!(folder.verify().fault, None);
+    assert_eq!(days(&folder.0.ledger()).unwrap().len(), 3);
+}
+
 #[test]
 fn a_crash_amid_deletion_is_no_tampering() {
     let folder = Folder::new();
