@@ -19,7 +19,7 @@ done
 for unit in systemd/*.service systemd/*.socket systemd/*.timer; do
   cmp -s "$unit" "$work/usr/lib/systemd/system/${unit##*/}" || fail "$unit is not in it"
 done
-for package in iproute2 nftables dnsmasq-base systemd passwd libc6; do
+for package in iproute2 nftables netbase dnsmasq-base systemd passwd libc6; do
   dpkg-deb -f "$deb" Depends | grep -qw -- "$package" || fail "does not depend on $package"
 done
 version=$("$work/usr/bin/camlock" --version | cut -d' ' -f2)

@@ -12,7 +12,7 @@ import subprocess
 SUITE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
-    "systemd-sysv,udev,dbus,kmod,passwd,procps,init-system-helpers,iproute2,nftables,dnsmasq-base,"
+    "systemd-sysv,udev,dbus,kmod,passwd,procps,init-system-helpers,iproute2,nftables,netbase,dnsmasq-base,"
     "linux-image-cloud-amd64,python3"
 )
 DISK = "1200M"

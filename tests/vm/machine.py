@@ -91,7 +91,7 @@ class Machine:
         except (TimeoutError, ValueError) as error:
             raise Failed(f"the machine says nothing ({error}); its console:\n{self.said()}") from error
 
-    def wait_hello(self, seconds=120):
+    def wait_hello(self, seconds=240):
         """Seconds until the machine is there."""
         began = time.monotonic()
         while "hello" not in self.line(seconds):

@@ -87,7 +87,8 @@ pub(super) fn next_steps(segment: bool) -> &'static str {
         "
 Next:
   1. List each camera in /etc/camlock/segment.toml: name, Ethernet address, IP address, ports.
-  2. systemctl restart camlock-guard camlock-segment     from now on the camera interfaces have no way out
+  2. networkctl reload, or systemctl restart NetworkManager: whichever you use leaves the camera interfaces alone
+     systemctl restart camlock-guard camlock-segment     from now on the camera interfaces have no way out
   3. Add each camera to /etc/camlock/camlock.toml (`camlock probe` prints its entry).
   4. camlock check /etc/camlock/camlock.toml && systemctl restart camlock.socket camlock
   5. camlock segment verify                              tries to get out, and tells
