@@ -55,13 +55,14 @@ impl Packet {
         lawful && (outside || to == plan.address)
     }
 
-    /// Whether it is DHCP of a device that has no address yet, or asks for its own again.
+    /// Whether it is DHCP of a camera that has no address yet, or asks for its own again. Others get none.
     fn asks_for_an_address(&self, plan: &Plan, gateway: MacAddr) -> bool {
         let everyone = self.destination.is_broadcast();
         let first = self.source.is_unspecified() && everyone;
         let again =
             may_use(plan, self.from, self.source) && (everyone || self.destination == plan.address);
         let heard = self.to == gateway || self.to.is_group();
-        plan.dhcp && !self.odd && heard && (first || again)
+        let camera = plan.camera_by_mac(self.from).is_some();
+        plan.dhcp && camera && !self.odd && heard && (first || again)
     }
 }

@@ -288,7 +288,9 @@ fn local_services_answer_what_the_rules_let_through() {
     assert_eq!(verdict(&udp_from(CAMERA, other, OUT, 53, &dns("a"))), "dropped");
     assert_eq!(verdict(&udp_from(CAMERA, ALL, OWN, 53, &dns("a"))), "dropped");
     assert_eq!(verdict(&udp_from(CAMERA, ALL, OWN, 67, &dhcp(b""))), "answered");
-    assert_eq!(verdict(&udp_from([10, 77, 0, 66], ALL, OWN, 67, &dhcp(b""))), "answered");
+    let mut stranger = udp_from([0; 4], ALL, [255; 4], 67, &dhcp(b""));
+    stranger[11] = 0x66;
+    assert_eq!(verdict(&stranger), "dropped", "no lease for a device that is no camera");
     assert_eq!(verdict(&udp_from([9; 4], ALL, [255; 4], 67, &dhcp(b""))), "dropped");
     assert_eq!(verdict(&udp_from([0; 4], ALL, OWN, 67, &dhcp(b""))), "dropped");
     assert_eq!(verdict(&udp_from([0; 4], other, [255; 4], 67, &dhcp(b""))), "dropped");
