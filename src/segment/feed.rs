@@ -366,10 +366,14 @@ mod tests {
         let over = u32::try_from(limits::SEGMENT_NEWS_BYTES + 1).unwrap().to_be_bytes();
         let many = vec!["x".to_owned(); limits::CANARY_WAYS + 1];
         let many = News::Canary(CanaryResult { unseen: many, ..canary(&[]) });
+        let sum = Sum { protocol: Protocol::Dns, verdict: Verdict::Answered, count: 1 };
+        let all = vec![sum; limits::SEGMENT_SUMS + 1];
+        let all = News::Sums(Sums { started_ms: 1, sums: all });
         for (bytes, reason) in [
             (over.to_vec(), "no news (a length out of bounds)"),
             (b"\0\0\0\x02{}".to_vec(), "no news (no news of a known form)"),
             (encode_news(&many).unwrap(), "no news (no news of a known form)"),
+            (encode_news(&all).unwrap(), "no news (no news of a known form)"),
             (b"\0\0".to_vec(), "tells nothing any more"),
             (Vec::new(), "tells nothing any more"),
         ] {

@@ -144,15 +144,15 @@ class Pki:
 
 
 class Gateway(Process):
-    """`camlock run` with a configuration text behind the usual head; `rtsp` goes into the [rtsp] table."""
+    """`camlock run` with a configuration text behind the usual head; `rtsp` and `own` go into [rtsp] and [gateway]."""
 
-    def __init__(self, work, config, name="gateway", rtsp="", **options):
+    def __init__(self, work, config, name="gateway", rtsp="", own="", **options):
         self.state = work / f"{name}-state"
         self.state.mkdir(exist_ok=True)
         self.port, self.admin_port, self.token = free_port(), free_port(), secrets.token_hex(16)
         self.config = work / f"{name}.toml"
         self.config.write_text(
-            f'[gateway]\nstate_dir = "{self.state}"\nnames = ["localhost", "127.0.0.1"]\n'
+            f'[gateway]\nstate_dir = "{self.state}"\nnames = ["localhost", "127.0.0.1"]\n{own}'
             f'[rtsp]\nlisten = ["127.0.0.1:{self.port}"]\n{rtsp}'
             f'[admin]\nlisten = "127.0.0.1:{self.admin_port}"\ntoken = "{self.token}"\n' + config
         )

@@ -66,6 +66,7 @@ fn a_row_says_who_tried_what_how_often() {
     assert_eq!((row.first_ms, row.last_ms), (NOON, NOON + 5));
     assert!(table.take_events().is_empty(), "nothing is strange about a camera");
     assert_eq!(table.totals(), Totals { devices: 1, attempts: 2, aggregated: 0, lost: 0 });
+    assert_eq!(table.sums().iter().map(|sum| sum.count).collect::<Vec<_>>(), [2]);
 }
 
 #[test]
