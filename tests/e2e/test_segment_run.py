@@ -199,6 +199,15 @@ def test_what_root_did_not_list_is_refused_and_audited(work, guard, segment):
         wait_until(lambda: "no camera of this name" in reason(main, "yard/main"), 10)
 
 
+def test_probe_looks_through_the_segment(segment):
+    segment.start()
+    ask = [peers.BINARY, "probe", f"rtsp://{CAMERA}/h264", "--seconds", 2, "--segment", segment.run_dir, "--name"]
+    seen = peers.run(*ask, "door")
+    assert seen.returncode == 0 and b'name = "door"' in seen.stdout, seen
+    unknown = peers.run(*ask, "yard")
+    assert unknown.returncode == 1 and b"no camera of this name" in unknown.stderr, unknown
+
+
 def plain(process):
     return re.sub(r"\x1b\[[0-9;]*m", "", process.said())
 
@@ -232,7 +241,8 @@ def test_the_service_manager_hears_of_it(segment):
 
 def test_only_root_gives_orders(segment):
     segment.start()
-    ask = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'{\"flush\":true}\\n'); print(s.recv(99))"
+    # Told before it asked: what it would ask is not even read.
+    ask = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(99))"
     as_service = ("setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", peers.SYSTEM_PYTHON, "-c", ask)
     told = peers.run(*as_service, segment.run_dir / "control.sock")
     assert b'{"error":"root only"}' in told.stdout, told

@@ -29,7 +29,11 @@ use watched::Watched;
 /// What to look at.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The camera.
+    /// The camera's name; the segment's service knows it by that.
+    pub name: String,
+    /// Where it is.
+    pub segment: segment::Mode,
+    /// Its address.
     pub address: SocketAddr,
     /// Path and query of the request, beginning with `/`.
     pub path: String,
@@ -213,15 +217,18 @@ async fn watch(
 }
 
 async fn open(settings: &Settings) -> Result<(Opened, Option<Peer>), Ending> {
-    const NAME: &str = "camera";
     let bad = Ending::Session(EndReason::BadRequest);
-    let cameras = [(NAME.to_owned(), settings.address)].into();
-    let segment = Segment::new(segment::Settings { cameras, ..segment::Settings::default() })
-        .map_err(|_| bad)?;
+    let cameras = [(settings.name.clone(), settings.address)].into();
+    let segment = Segment::new(segment::Settings {
+        mode: settings.segment.clone(),
+        cameras,
+        ..segment::Settings::default()
+    })
+    .map_err(|_| bad)?;
     let segment = Arc::new(segment);
-    let address = segment.address(NAME).ok_or(bad)?;
+    let address = segment.address(&settings.name).ok_or(bad)?;
     let identity = settings.tls.clone().map(|trust| Identity {
-        camera: NAME.to_owned(),
+        camera: settings.name.clone(),
         trust,
         // For this look alone: a second connection must find the same camera.
         book: CertificateBook::new(Some(Certificates::new()), |_| Ok(())),

@@ -20,6 +20,8 @@ fn account(password: &str) -> Account {
 
 fn settings(simulator: &Simulator, password: Option<&str>) -> Settings {
     Settings {
+        name: "camera".to_owned(),
+        segment: segment::Mode::Own,
         address: simulator.addresses()[0],
         path: "/main".to_owned(),
         login: password.map(|password| Login {

@@ -16,6 +16,7 @@ use crate::camera::{BasicPolicy, Login};
 use crate::config;
 use crate::limits;
 use crate::media::StreamName;
+use crate::segment::Mode;
 use crate::tls::Fingerprint;
 use crate::tls::client::{Authority, Trust};
 
@@ -60,6 +61,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "N", default_value_t = 6,
           value_parser = clap::value_parser!(u64).range(1..=limits::PROBE_WATCH.as_secs()))]
     seconds: u64,
+    /// The camera is on the segment whose service has its sockets in this directory, such as
+    /// /run/camlock-segment; --name is its name in the segment file.
+    #[arg(long, value_name = "DIR")]
+    segment: Option<PathBuf>,
     /// Name of the camera in the printed entry.
     #[arg(long, default_value = "camera")]
     name: String,
@@ -121,6 +126,11 @@ impl Prepared {
         let target = options.target()?;
         StreamName::parse(&options.stream_name()).map_err(|why| format!("--name: {why}"))?;
         let settings = Settings {
+            name: options.name.clone(),
+            segment: match &options.segment {
+                Some(run_dir) => Mode::Remote { run_dir: run_dir.clone() },
+                None => Mode::Own,
+            },
             address: target.address,
             path: target.path.clone(),
             login: options.login()?,
