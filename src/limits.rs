@@ -567,8 +567,6 @@ pub const CANARY_LISTED: Duration = Duration::from_secs(6);
 pub const SEGMENT_CONTROL: Duration = Duration::from_secs(10);
 /// An answer on the control socket.
 pub const SEGMENT_CONTROL_BYTES: u64 = 64 * 1024;
-/// For `ip` and `bridge` to do one thing.
-pub const CANARY_TOOL: Duration = Duration::from_secs(10);
 
 // ---- The segment: local services ----------------------------------------------------------------
 

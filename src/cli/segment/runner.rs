@@ -116,7 +116,7 @@ fn set(setting: &Sysctl) -> Result<(), String> {
 }
 
 /// Runs a tool with nothing of our environment, and takes what it says.
-fn spawn(tool: Tool, args: &[String], input: Option<&str>) -> Result<Output, String> {
+pub(super) fn spawn(tool: Tool, args: &[String], input: Option<&str>) -> Result<Output, String> {
     let program = DIRECTORIES.iter().map(|directory| Path::new(directory).join(tool.name()));
     let program = program.clone().find(|program| program.is_file()).ok_or_else(|| {
         format!("there is no {}: install the package {}", tool.name(), tool.package())

@@ -1,19 +1,15 @@
 //! The canary's own network and its cable to the bridge.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-use tokio::time::Instant;
 
 use super::namespace::within;
-use crate::limits;
+use crate::cli::segment::runner::spawn;
 use crate::segment::canary::Scene;
+use crate::segment::render::Tool;
 use crate::segment::{BRIDGE, CANARY_PORT, Place};
 
 /// The canary's end of the cable.
 pub(super) const CANARY: &str = "canary0";
-/// Where the system's tools are; no other place is looked at.
-const DIRECTORIES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// The canary on the bridge, until this is dropped.
 #[derive(Debug)]
@@ -46,7 +42,7 @@ impl Attached {
         let mac = scene.mac.to_string();
         let address = format!("{}/{}", scene.address, scene.prefix);
         let gateway = scene.gateway.to_string();
-        let ip = |arguments: &[&str]| tool("ip", arguments);
+        let ip = |arguments: &[&str]| run(Tool::Ip, arguments);
         ip(&["netns", "add", own])?;
         within(&self.pin(), silence)?;
         let cable = ["link", "add", CANARY_PORT, "netns", segment];
@@ -58,7 +54,7 @@ impl Attached {
         let port = ["-n", segment, "link", "set", "dev", CANARY_PORT];
         // As the ports of cameras are.
         let manners = ["isolated", "on", "hairpin", "off", "guard", "on"];
-        tool("bridge", &[&port[..], &manners].concat())?;
+        run(Tool::Bridge, &[&port[..], &manners].concat())?;
         ip(&["-n", own, "link", "set", "dev", CANARY, "up"])?;
         ip(&["-n", segment, "link", "set", "dev", CANARY_PORT, "up"])?;
         ip(&["-n", own, "route", "add", "default", "via", &gateway])
@@ -66,8 +62,8 @@ impl Attached {
 
     fn remove(&self) {
         // Either may not be there.
-        drop(tool("ip", &["-n", &self.segment, "link", "delete", "dev", CANARY_PORT]));
-        drop(tool("ip", &["netns", "delete", &self.own]));
+        drop(run(Tool::Ip, &["-n", &self.segment, "link", "delete", "dev", CANARY_PORT]));
+        drop(run(Tool::Ip, &["netns", "delete", &self.own]));
     }
 }
 
@@ -85,41 +81,8 @@ fn silence() {
     }
 }
 
-/// Runs a tool of the system with nothing of our surroundings, for at most [`limits::CANARY_TOOL`].
-fn tool(name: &str, arguments: &[&str]) -> Result<(), String> {
-    let said = || format!("{name} {}", arguments.join(" "));
-    let paths = DIRECTORIES.map(|directory| Path::new(directory).join(name));
-    let path = paths.iter().find(|path| path.is_file());
-    let path = path.ok_or_else(|| format!("no {name} on this machine: install iproute2"))?;
-    let child = Command::new(path)
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("{}: {error}", said()))?;
-    finish(child).map_err(|why| format!("{}: {why}", said()))
-}
-
-fn finish(mut child: Child) -> Result<(), String> {
-    let until = Instant::now() + limits::CANARY_TOOL;
-    loop {
-        match child.try_wait().map_err(|error| error.to_string())? {
-            Some(_) => break,
-            None if Instant::now() < until => {
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
-            None => {
-                drop(child.kill());
-                drop(child.wait());
-                return Err("does not end".to_owned());
-            }
-        }
-    }
-    let output = child.wait_with_output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(String::from_utf8_lossy(&output.stderr).trim().chars().take(200).collect())
+fn run(tool: Tool, arguments: &[&str]) -> Result<(), String> {
+    let words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+    let said = || format!("{} {}", tool.name(), words.join(" "));
+    spawn(tool, &words, None).map(|_| ()).map_err(|why| format!("{}: {why}", said()))
 }
