@@ -45,6 +45,15 @@ def pid(unit):
     return int(show(unit, "MainPID")["MainPID"])
 
 
+def running(unit):
+    """The number of its process, once it has one: another step may have it restarted just now."""
+    until(lambda: pid(unit), 30, 0.1)
+    number = pid(unit)
+    if not number:
+        raise RuntimeError(f"{unit} does not run")
+    return number
+
+
 def until(condition, seconds, every=0.02):
     """Seconds until it holds, None if it never does."""
     began = time.monotonic()
