@@ -1,9 +1,9 @@
 //! The account of attempts: one row for each kind of attempt of each device, within bounds that no flood moves.
 //!
 //! A device has room of its own that nobody else can take, then shares a pool. When its room for a protocol, its own
-//! or the pool is full, further kinds go to one row for each protocol and verdict ([`Destination::Many`]); when there
-//! is no room for that either, they are only counted. Configured cameras always have an account; of other devices the
-//! first [`limits::OBSERVED_DEVICES`] of a day have one, the rest shares that of [`OTHERS`].
+//! or the pool is full, further kinds go to one row for each protocol and verdict
+//! ([`crate::segment::Destination::Many`]); when there is no room for that either, they are only counted. Configured
+//! cameras always have an account; of other devices the first [`limits::OBSERVED_DEVICES`] of a day have one, the rest shares that of [`OTHERS`].
 
 mod device;
 mod rows;
