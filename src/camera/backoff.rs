@@ -36,6 +36,13 @@ impl BackOff {
         pause.saturating_sub(shorter)
     }
 
+    /// The camera was not even asked, for the segment's service on this machine was away: the pause before the next
+    /// attempt. No failure of the camera's, so the ladder stays where it is.
+    pub(super) fn not_asked(random: u32) -> Duration {
+        let pause = limits::BACK_OFF_SEGMENT;
+        pause.saturating_sub((pause / 4).mul_f64(f64::from(random) / f64::from(u32::MAX)))
+    }
+
     /// A session ended after playing for so long. A healthy one ends the memory of failures.
     pub(super) fn played(&mut self, time: Duration) {
         if time >= limits::BACK_OFF_HEALTHY {
@@ -53,6 +60,16 @@ mod tests {
     fn pauses(ladder: Ladder, random: u32, n: usize) -> Vec<u64> {
         let mut back_off = BackOff::default();
         (0..n).map(|_| back_off.failed(ladder, random).as_secs()).collect()
+    }
+
+    #[test]
+    fn a_service_that_is_away_costs_the_camera_nothing() {
+        let mut back_off = BackOff::default();
+        for _ in 0..100 {
+            assert_eq!(BackOff::not_asked(0), limits::BACK_OFF_SEGMENT);
+            assert!(BackOff::not_asked(u32::MAX) >= limits::BACK_OFF_SEGMENT * 3 / 4);
+        }
+        assert_eq!(back_off.failed(Ladder::Ordinary, 0), limits::BACK_OFF_MIN);
     }
 
     #[test]

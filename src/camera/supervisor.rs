@@ -179,7 +179,14 @@ impl Supervisor {
             tracing::info!("camera is no longer pulled");
             return None;
         }
-        let pause = login_pause.unwrap_or_else(|| self.back_off.failed(Ladder::Ordinary, random()));
+        let asked = !matches!(ending, Ending::Segment(why) if why.is_away());
+        let pause = login_pause.unwrap_or_else(|| {
+            if asked {
+                self.back_off.failed(Ladder::Ordinary, random())
+            } else {
+                BackOff::not_asked(random())
+            }
+        });
         if let Some(untold) = self.news.tell(tokio::time::Instant::now().into_std()) {
             record(&self.source, ending);
             tracing::info!(

@@ -80,6 +80,14 @@ impl NoDoor {
         }
     }
 
+    /// Whether the service was not there to ask, so that nothing is known of the camera.
+    pub fn is_away(self) -> bool {
+        match self {
+            Self::Away(_) | Self::Silent => true,
+            Self::Refused(_) | Self::BadAnswer(_) | Self::WrongDescriptor(_) => false,
+        }
+    }
+
     /// Whether it belongs into the security log: an ask for what root did not allow, or an answer that is a lie.
     pub fn is_about_trust(self) -> bool {
         match self {
