@@ -19,7 +19,8 @@ PACKAGES="g++ ffmpeg openssl gstreamer1.0-tools gstreamer1.0-plugins-base gstrea
   gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-x glib-networking
   gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 python3-gi python3-gst-1.0 python3-numpy python3-venv
   motion zoneminder mariadb-server valgrind dpkg-dev mmdebstrap e2fsprogs systemd
-  iproute2 nftables dnsmasq-base tcpdump nmap"
+  iproute2 nftables dnsmasq-base tcpdump nmap
+  bind9-dnsutils chrony curl iputils-ping mosquitto-clients ntpsec-ntpdate udhcpc"
 POLICY=/usr/sbin/policy-rc.d
 
 install_packages() {
