@@ -251,9 +251,10 @@ class Lab:
         self.service.stop(how)
         self.command("closed")
 
-    def start_gateway(self, config):
-        """`camlock run` in the box's network, with the segment's door and without any capability."""
-        self.gateway = Gateway(self, config)
+    def start_gateway(self, config, options=""):
+        """`camlock run` in the box's network, with the segment's door and without any capability; `options` are more
+        lines of the table `gateway`."""
+        self.gateway = Gateway(self, config, options)
         self.stack.callback(self.gateway.__exit__)
         return self.gateway
 
@@ -292,7 +293,7 @@ class Lab:
 class Gateway(peers.Process):
     """The main process; its clients come to the box's outer address."""
 
-    def __init__(self, lab, config):
+    def __init__(self, lab, config, options=""):
         self.lab, self.token = lab, secrets.token_hex(16)
         self.port, self.admin_port = 8322, 9322
         self.state = lab.work / "gateway-state"
@@ -300,7 +301,7 @@ class Gateway(peers.Process):
         os.chown(self.state, GATEWAY_USER, GATEWAY_USER)
         file = lab.work / "gateway.toml"
         file.write_text(
-            f'[gateway]\nstate_dir = "{self.state}"\nnames = ["{BOX}"]\nsegment = "{lab.run_dir}"\n'
+            f'[gateway]\nstate_dir = "{self.state}"\nnames = ["{BOX}"]\nsegment = "{lab.run_dir}"\n{options}'
             f'[rtsp]\nlisten = ["{BOX}:{self.port}"]\n'
             f'[admin]\nlisten = "127.0.0.1:{self.admin_port}"\ntoken = "{self.token}"\n' + config
         )
