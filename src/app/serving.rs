@@ -1,7 +1,7 @@
 //! Whether anybody is served: by the canary's verdict, if the policy wants one.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -9,7 +9,7 @@ use crate::audit::{self, Event};
 use crate::control::SegmentBoard;
 use crate::load::Load;
 use crate::metrics::Metrics;
-use crate::segment::{CanaryPolicy, CanaryResult};
+use crate::segment::{CanaryPolicy, CanaryResult, now_ms};
 
 /// Lets serve or not, for as long as the gateway runs: at each verdict, and each second for its age.
 #[derive(Debug)]
@@ -50,11 +50,6 @@ impl Serving {
             audit::record(Event::Serving { serves: held.is_ok(), reason });
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

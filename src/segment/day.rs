@@ -1,6 +1,7 @@
 //! UTC days and times as the ledger writes them.
 
-const DAY_MS: u64 = 24 * 3600 * 1000;
+/// A day, ms.
+pub const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// The UTC day of a time in ms of the UNIX epoch: `2026-11-29`.
 pub fn utc_day(ms: u64) -> String {

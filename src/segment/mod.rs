@@ -6,6 +6,7 @@ pub mod bulletin;
 mod camera_addr;
 pub mod canary;
 mod canary_policy;
+mod clock;
 pub mod confine;
 pub mod control;
 mod day;
@@ -31,7 +32,8 @@ pub use camera_addr::{
     BadAddress, CameraAddr, Mode, NotACamera, NotDialled, Segment, Settings, check,
 };
 pub use canary_policy::{CanaryPolicy, Unproven};
-pub use day::{day_start, utc_day, utc_time};
+pub use clock::now_ms;
+pub use day::{DAY_MS, day_start, utc_day, utc_time};
 pub use listening::listen;
 pub use mac::{BadMac, MacAddr};
 pub use namespace::Namespace;

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::clock::now_ms;
 use super::verdict::Kept;
 use crate::limits;
 use crate::segment::bulletin::Bulletin;
 use crate::segment::control::{Command, Reply};
 use crate::segment::ledger::{Entry, Ledger};
 use crate::segment::observe::Observer;
-use crate::segment::{Beat, CanaryResult, News, Plan, Pulse, Row, Sums};
+use crate::segment::{Beat, CanaryResult, News, Plan, Pulse, Row, Sums, now_ms};
 
 /// Shared by all who have something to tell.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! The segment's service, put together: door, local services, observer, ledger and news in one confined process.
 
-mod clock;
 mod core;
 mod verdict;
 
@@ -20,11 +19,10 @@ use crate::segment::confine::{CannotConfine, Files, Keep, confine};
 use crate::segment::ledger::{CannotOpen as NoLedger, Ledger, Opened};
 use crate::segment::observe::{Bridge, Capture, CaptureError, Observer, Vendors, observe};
 use crate::segment::services::{self, CannotOpen as NoService, Counts, Sockets};
-use crate::segment::{BRIDGE, Beats, Namespace, Place, Plan, control, door, listen};
+use crate::segment::{BRIDGE, Beats, Namespace, Place, Plan, control, door, listen, now_ms};
 use crate::systemd;
 
 use self::core::Core;
-use clock::now_ms;
 
 /// All open, and all rights given up; nothing runs yet.
 #[derive(Debug)]

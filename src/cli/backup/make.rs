@@ -15,6 +15,7 @@ use super::{Places, Tree, owner};
 use crate::cli::check;
 use crate::config::{self, Surroundings};
 use crate::limits;
+use crate::segment::now_ms;
 
 /// Options of `camlock backup`.
 #[derive(Debug, Args)]
@@ -69,11 +70,10 @@ struct Archive {
 
 impl Archive {
     fn new(file: File) -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let manifest = Manifest {
             camlock_backup: manifest::FORM,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            time_ms: since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0)),
+            time_ms: now_ms(),
             files: Vec::new(),
             folders: Vec::new(),
         };

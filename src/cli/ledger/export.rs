@@ -6,8 +6,8 @@ use super::escape;
 use super::gaps::{Gap, gaps};
 use super::period::{Content, Period};
 use super::table::{destination, name, port};
-use super::{Where, now_ms, output};
-use crate::segment::{CanaryResult, DeviceEvent, Row, day_start, utc_time};
+use super::{Where, output};
+use crate::segment::{CanaryResult, DAY_MS, DeviceEvent, Row, day_start, now_ms, utc_time};
 
 /// Options of `camlock ledger export`.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ fn csv(row: &Row) -> String {
 
 fn json(content: Content) -> Result<String, String> {
     let start = day_start(&content.first).unwrap_or(0);
-    let end = day_start(&content.last).unwrap_or(0).saturating_add(24 * 3600 * 1000).min(now_ms());
+    let end = day_start(&content.last).unwrap_or(0).saturating_add(DAY_MS).min(now_ms());
     let json = Json {
         from: content.first,
         to: content.last,

@@ -94,9 +94,3 @@ pub(super) fn run(options: &Options) -> Exit {
         Exit::Failed
     })
 }
-
-/// Now, ms of the UNIX epoch.
-fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}

@@ -2,11 +2,9 @@
 
 use clap::Args;
 
-use super::{Where, now_ms};
+use super::Where;
 use crate::segment::ledger::{self, Entry, Summary};
-use crate::segment::{CanaryResult, DeviceEvent, MacAddr, Row, day_start, utc_day};
-
-const DAY_MS: u64 = 24 * 3600 * 1000;
+use crate::segment::{CanaryResult, DAY_MS, DeviceEvent, MacAddr, Row, day_start, now_ms, utc_day};
 
 /// Which part of the ledger.
 #[derive(Debug, Clone, Args)]

@@ -7,10 +7,8 @@ use clap::Args;
 
 use super::html::{Page, page};
 use super::period::{self, Period};
-use super::{Exit, Where, now_ms, output, verify};
-use crate::segment::day_start;
-
-const DAY_MS: u64 = 24 * 3600 * 1000;
+use super::{Exit, Where, output, verify};
+use crate::segment::{DAY_MS, day_start, now_ms};
 
 /// Options of `camlock ledger report`.
 #[derive(Debug, Args)]

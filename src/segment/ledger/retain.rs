@@ -7,9 +7,7 @@ use std::path::Path;
 use super::files::{self, DayFile, Next};
 use super::store::Store;
 use crate::chain::{Line, Position};
-use crate::segment::utc_day;
-
-const DAY_MS: u64 = 24 * 3600 * 1000;
+use crate::segment::{DAY_MS, utc_day};
 
 /// Deletes what the bounds do not let stay. The file that is written to stays always.
 pub(super) fn retain(store: &mut Store, now_ms: u64) -> io::Result<()> {

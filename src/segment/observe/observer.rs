@@ -3,12 +3,11 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
 use super::{Device, Table, Totals, Vendors};
-use crate::segment::{DeviceEvent, MacAddr, Plan, Row, Sighting, Sum};
+use crate::segment::{DeviceEvent, MacAddr, Plan, Row, Sighting, Sum, now_ms};
 
 /// The [`Table`] behind a lock that is held for one step at a time, with the system's clock.
 #[derive(Debug)]
@@ -99,11 +98,6 @@ impl Observer {
         // A table is whole after each step, whatever its holder died of.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

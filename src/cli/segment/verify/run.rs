@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::net::if_::InterfaceFlags;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -20,7 +19,7 @@ use crate::limits;
 use crate::segment::canary::{
     Control, Expect, Found, Mark, Marks, Report, Scene, Seen, Way, beacon, ways,
 };
-use crate::segment::{BRIDGE, CANARY_PORT, MacAddr, Place, Plan, Row};
+use crate::segment::{BRIDGE, CANARY_PORT, MacAddr, Place, Plan, Row, now_ms};
 
 /// Why there is no report.
 #[derive(Debug)]
@@ -262,9 +261,4 @@ fn answered(tried: &Tried, ways: &[Way]) -> Vec<Control> {
         Control { name: "DNS and time are answered on the segment".to_owned(), failed: unanswered },
         Control { name: "all was sent".to_owned(), failed: cut.or(unsent) },
     ]
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

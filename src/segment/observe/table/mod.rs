@@ -17,15 +17,13 @@ use std::sync::Arc;
 use super::Vendors;
 use crate::limits;
 use crate::segment::{
-    Attempt, DeviceEvent, MacAddr, Plan, Protocol, Row, Sighting, Sum, Verdict, utc_day,
+    Attempt, DAY_MS, DeviceEvent, MacAddr, Plan, Protocol, Row, Sighting, Sum, Verdict, utc_day,
 };
 use device::Account;
 use rows::{Count, Room};
 
 /// Stands in rows for all devices that came when the account was full. No device has this address.
 pub const OTHERS: MacAddr = MacAddr([0; 6]);
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// What was seen since the UTC day began, of each device.
 #[derive(Debug)]
