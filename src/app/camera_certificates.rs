@@ -97,4 +97,20 @@ mod tests {
         std::fs::write(&file, [0xff]).unwrap();
         assert!(read(&file).is_err());
     }
+
+    #[test]
+    fn the_files_of_the_state_directory_are_these() {
+        let folder = Folder::new("surface");
+        let state = folder.0.join("state");
+        let names = crate::pki::Names { dns: vec!["g".to_owned()], ip: Vec::new() };
+        crate::pki::ensure(&state, &names, std::time::SystemTime::now()).unwrap();
+        let print = Fingerprint::of(b"");
+        write(&state.join("camera-certificates"), &[("door".to_owned(), print)].into()).unwrap();
+        let mut files: Vec<_> = std::fs::read_dir(&state).unwrap().flatten().collect();
+        files.sort_by_key(std::fs::DirEntry::file_name);
+        let names = files.iter().map(|file| file.file_name().into_string().unwrap());
+        let names = names.collect::<Vec<_>>().join("\n");
+        let book = std::fs::read_to_string(state.join("camera-certificates")).unwrap();
+        assert_surface!("state-files", format!("{names}\n\n{book}"));
+    }
 }

@@ -486,4 +486,48 @@ mod tests {
         assert_eq!(quoted(&format!("{fits}y")), format!("{fits}..."));
         assert_eq!(quoted("a\\n"), "a\\\\n");
     }
+
+    /// The kinds with the names of their fields.
+    #[test]
+    fn the_kinds_are_these() {
+        let stream: StreamName = StreamName::parse("door/main").unwrap();
+        let (source, stream) = (Ipv4Addr::LOCALHOST.into(), &stream);
+        let (account, principal, reason, resource) = ("a", "p", "r", "cpu");
+        let all = every!(
+            Event<'_>; LoginFailed { source: source, account: account, reason: reason },
+            LoginThrottled { source: source, account: account },
+            GrantDenied { principal: principal, stream: "s" },
+            PermitRevoked { principal: principal, stream: stream },
+            CertificateRefused { source: source, reason: reason },
+            ConnectionPenalised { source: source, reason: reason },
+            TunnelRefused { source: source, reason: reason },
+            CameraMisbehaved { stream: stream, reason: reason },
+            CameraLoginFailed { stream: stream, reason: reason },
+            CameraCertificateTaken { stream: stream, certificate: "c" },
+            CameraCertificateChanged { stream: stream, expected: "e", got: "g" },
+            CameraCertificateRefused { stream: stream, reason: reason },
+            DoorIntruder { stream: stream, count: 1 },
+            ReaderShed { source: source, principal: principal, stream: stream, resource: resource },
+            Overload { resource: resource, level: "l", reason: reason },
+            DialRefused { camera: "c", port: 554, reason: reason },
+            SegmentDevice { device: "d", change: "c", detail: "d" },
+            CanaryFailed { tries: 1, reason: reason },
+            Serving { serves: false, reason: reason }, PanicCaught { task: "t" },
+        );
+        let mut lines: Vec<_> = all.into_iter().map(fields).collect();
+        lines.sort();
+        assert_surface!("audit-events", lines.join("\n"));
+    }
+
+    fn fields(event: Event<'_>) -> String {
+        let line = written(event);
+        let fields = line["fields"].as_object().unwrap();
+        let names = fields.keys().filter(|name| !matches!(name.as_str(), "event" | "message"));
+        let names = names.cloned().collect::<Vec<_>>().join(" ");
+        format!(
+            "{} {}: {names}",
+            line["level"].as_str().unwrap(),
+            fields["event"].as_str().unwrap()
+        )
+    }
 }

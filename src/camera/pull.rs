@@ -268,3 +268,22 @@ impl fmt::Display for Ending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{Fault, ParameterSet};
+
+    #[test]
+    fn the_reasons_are_these() {
+        let print = Fingerprint::of(b"");
+        let all = every!(
+            Ending; Unwanted, Unreachable(io::ErrorKind::Other), Segment(NoDoor::Silent),
+            Tls(TlsFailure::Closed), CertificateChanged { expected: print, got: print },
+            CertificateBook(BookFailure::Unreadable), Session(EndReason::Stopped),
+            Parameters(Refused { set: ParameterSet::H264Sps, why: Fault::Truncated }),
+            NothingLawful, FormatChanged, Panicked,
+        );
+        assert_surface!("camera-pull-ends", all.map(Ending::label).join("\n"));
+    }
+}

@@ -363,3 +363,23 @@ fn insert(file: &mut Vec<u8>, line: usize, text: &[u8]) {
 fn join(lines: &[Vec<u8>]) -> Vec<u8> {
     lines.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect()
 }
+
+#[test]
+fn the_lines_have_this_form() {
+    let (key, _) = SigningKey::generate().unwrap();
+    let first = Position::GENESIS.record(1_000, &json!({ "kind": "lost", "records": 1 })).unwrap();
+    let second = first.next.record(2_000, &json!({ "kind": "lost", "records": 2 })).unwrap();
+    let third = second.next.anchor(3_000, first.next).unwrap();
+    let seal = second.next.checkpoint(4_000, BOOT, &key).unwrap();
+    let mut text = String::new();
+    for made in [first, second, third, seal] {
+        text.push_str(std::str::from_utf8(&made.text).unwrap());
+    }
+    let mut parts: Vec<_> = text.split('"').map(str::to_owned).collect();
+    let (key, signature) = (parts.len() - 6, parts.len() - 2);
+    for (at, digits) in [(key, 64), (signature, 128)] {
+        assert_eq!(parts[at].len(), digits, "{}", parts[at]);
+        parts[at] = format!("{digits} digits");
+    }
+    assert_surface!("ledger-lines", parts.join("\""));
+}

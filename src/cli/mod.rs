@@ -212,3 +212,43 @@ fn no_signals(error: &std::io::Error) -> Exit {
     output::error(&format!("cannot listen for signals: {error}"));
     Exit::Failed
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_exit_codes_are_these() {
+        let all = every!(Exit; Done, Failed, NothingProved, BadConfig);
+        let codes = all.map(|exit| (exit as u8).to_string());
+        assert_surface!("exit-codes", codes.join("\n"));
+    }
+
+    #[test]
+    fn the_commands_and_options_are_these() {
+        let mut lines = Vec::new();
+        options("", &Arguments::command(), &mut lines);
+        assert_surface!("commands", lines.join("\n"));
+    }
+
+    /// One line a command: hidden ones too, for units call some of them.
+    fn options(above: &str, command: &clap::Command, lines: &mut Vec<String>) {
+        let name = format!("{above}{} ", command.get_name());
+        let words = command.get_arguments().map(|argument| {
+            let values = argument.get_possible_values();
+            let values: Vec<_> = values.iter().map(|value| value.get_name().to_owned()).collect();
+            let values =
+                if values.is_empty() { String::new() } else { format!("={}", values.join("|")) };
+            match argument.get_long() {
+                Some(long) => format!("--{long}{values}"),
+                None => format!("{}{values}", argument.get_id().as_str().to_uppercase()),
+            }
+        });
+        lines.push(format!("{name}{}", words.collect::<Vec<_>>().join(" ")).trim_end().to_owned());
+        for command in command.get_subcommands() {
+            options(&name, command, lines);
+        }
+    }
+}

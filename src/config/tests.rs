@@ -205,3 +205,85 @@ fn the_segment_is_none_or_a_directory() {
     let told = messages(&six);
     assert!(told.len() == 1 && told[0].ends_with("a camera segment is IPv4 only"), "{told:?}");
 }
+
+/// The tables that a reader of TOML knows, each with its keys, as it names them to an unknown one.
+fn tables_and_keys(faults_of: &dyn Fn(&str) -> Vec<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![(String::new(), String::new())];
+    while let Some((path, text)) = open.pop() {
+        let unknown = if path.is_empty() { "zz".to_owned() } else { format!("{path}.zz") };
+        let faults = faults_of(&format!("{text}zz = 1\n"));
+        let Some(fault) = faults.iter().find(|fault| fault.starts_with(&format!("{unknown} ")))
+        else {
+            continue;
+        };
+        // The last words of the fault, with commas between them.
+        for key in fault.split(", ").map(|part| part.rsplit(' ').next().unwrap()) {
+            let name = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            found.push(name.clone());
+            open.push((name.clone(), format!("{text}[{name}]\n")));
+            open.push((name.clone(), format!("{text}[[{name}]]\n")));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_keys_are_these() {
+    let gateway = |text: &str| {
+        let faults = load_text(text).unwrap_err().faults;
+        faults.into_iter().map(|fault| fault.message).collect()
+    };
+    let segment = |text: &str| {
+        let faults = segment_file("s", text).unwrap_err().faults;
+        faults.into_iter().map(|fault| fault.message).collect()
+    };
+    assert_surface!("camlock-toml-keys", tables_and_keys(&gateway).join("\n"));
+    assert_surface!("segment-toml-keys", tables_and_keys(&segment).join("\n"));
+}
+
+#[test]
+fn the_words_for_values_are_taken() {
+    let camera = "[[camera]]\n";
+    let profile = "[[camera]]\n[[camera.profile]]\n";
+    for (table, key, words) in [
+        ("[log]\n", "format", &["text", "json"][..]),
+        ("[log]\n", "level", &["error", "warn", "info", "debug", "trace"]),
+        ("[gateway]\n", "segment", &["none", "/run/camlock-segment"]),
+        ("[gateway]\n", "canary", &["report", "require"]),
+        ("[tls]\n", "oldest_version", &["1.2", "1.3"]),
+        ("[tls]\n", "client_certificates", &["off", "optional", "required"]),
+        ("[rtsp]\n", "login", &["basic", "digest-sha256", "digest-md5"]),
+        ("[rtsp]\n", "tunnels", &["https", "websocket"]),
+        (camera, "basic", &["refuse", "allow"]),
+        (camera, "tls", &["first-use"]),
+        (profile, "start", &["always", "on-demand"]),
+        (profile, "linger", &["500ms", "10s", "2min"]),
+        ("[[user]]\n[[user.grant]]\n", "may", &["view", "listen"]),
+    ] {
+        for word in words {
+            let quoted = if matches!(key, "login" | "tunnels" | "may") {
+                format!("[{word:?}]")
+            } else {
+                format!("{word:?}")
+            };
+            let text = format!("{table}{key} = {quoted}\n");
+            let faults = load_text(&text).map_or_else(|faults| faults.faults, |_| Vec::new());
+            let refused = |fault: &Fault| fault.message.contains(&format!(".{key}: {word:?}"));
+            assert!(!faults.iter().any(refused), "{text}{faults:?}");
+        }
+        let list = matches!(key, "login" | "tunnels" | "may");
+        let wrong = if list { "[\"zz\"]" } else { "\"zz\"" };
+        let faults = load_text(&format!("{table}{key} = {wrong}\n")).unwrap_err().faults;
+        assert!(
+            faults.iter().any(|f| f.message.contains(&format!(".{key}: \"zz\""))),
+            "{faults:?}"
+        );
+    }
+    for dns in ["nxdomain", "sink"] {
+        let text =
+            format!("[segment]\ninterfaces = [\"e\"]\naddress = \"10.0.0.1/24\"\ndns = {dns:?}");
+        assert!(segment_file("s", &text).is_ok(), "{dns}");
+    }
+}

@@ -168,3 +168,41 @@ async fn a_silent_connection_is_closed_and_one_over_the_cap_waits() {
 async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
+
+#[tokio::test]
+async fn the_pages_have_these_keys() {
+    let mut admin = admin(true);
+    let streams = every!(
+        Health; Idle, Starting, Playing, Waiting { reason: String::new(), retry_in_ms: 1 }
+    );
+    for (number, health) in streams.into_iter().enumerate() {
+        admin.board.set(&StreamName::parse(&format!("camera/{number}")).unwrap(), health);
+    }
+    let away = SegmentBoard::new("namespace", Some(LinkState::Down { reason: String::new() }));
+    away.update(|state| {
+        state.canary = Some(CanaryState { at_ms: 1, passed: false, faults: String::new() });
+        state.not_served = Some(String::new());
+    });
+    let mut found = Vec::new();
+    for segment in [away, SegmentBoard::new("none", None)] {
+        admin.segment = segment;
+        let request = request("/readyz", "localhost", "planted-token");
+        let page = body(routes::respond(&request, &admin)).await;
+        keys("readyz", &serde_json::from_str(&page).unwrap(), &mut found);
+    }
+    found.sort();
+    found.dedup();
+    assert_surface!("readyz", found.join("\n"));
+}
+
+fn keys(path: &str, value: &serde_json::Value, found: &mut Vec<String>) {
+    match value.as_object() {
+        Some(object) => {
+            for (key, value) in object {
+                keys(&format!("{path}.{key}"), value, found);
+            }
+        }
+        None if path.ends_with(".state") => found.push(format!("{path} = {value}")),
+        None => found.push(path.to_owned()),
+    }
+}

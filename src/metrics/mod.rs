@@ -10,6 +10,8 @@ mod overload;
 mod process;
 mod rtsp_server;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod tunnel;
 mod up;
 

@@ -396,4 +396,15 @@ mod tests {
         assert_eq!(segment.dial(&door).await.unwrap_err(), NotDialled::Segment(away));
         assert!(away.to_string().contains("is camlock-segment running"), "{away}");
     }
+
+    #[test]
+    fn the_reasons_are_these() {
+        let all = every!(
+            NoDoor; Away(io::ErrorKind::Other), Silent, Refused(Refusal::Busy),
+            BadAnswer(BadAnswer::Nothing), WrongDescriptor(WrongDescriptor::None),
+        );
+        let refused = Refusal::ALL.map(NoDoor::Refused);
+        let labels: Vec<_> = all.into_iter().chain(refused).map(NoDoor::label).collect();
+        assert_surface!("segment-no-connection", labels.join("\n"));
+    }
 }

@@ -106,4 +106,10 @@ mod tests {
             assert_eq!(CanaryPolicy::Report.holds(last, u64::MAX), Ok(()));
         }
     }
+
+    #[test]
+    fn the_reasons_are_these() {
+        let all = every!(Unproven; NoRun, Failed, Old);
+        assert_surface!("canary-unproven", all.map(Unproven::name).join("\n"));
+    }
 }

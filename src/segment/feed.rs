@@ -409,4 +409,10 @@ mod tests {
         let _service = again.accept().await.unwrap();
         assert!(begun.elapsed() <= limits::SEGMENT_AGAIN_MAX);
     }
+
+    #[test]
+    fn the_reasons_are_these() {
+        let all = every!(NewsEnd; Away(io::ErrorKind::Other), Closed, Silent, Bad(BadWire::News));
+        assert_surface!("segment-news-ends", all.map(NewsEnd::label).join("\n"));
+    }
 }

@@ -79,3 +79,26 @@ impl Place {
         self.state_dir.join("ledger.pub")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_these() {
+        let place = Place::default();
+        let paths = [
+            place.pin(),
+            place.file.clone(),
+            place.door(),
+            place.news(),
+            place.control(),
+            place.ledger(),
+            place.checkpoint(),
+            place.ledger_key(),
+            place.ledger_public_key(),
+        ];
+        let paths = paths.map(|path| path.display().to_string()).join("\n");
+        assert_surface!("segment-files", format!("{BRIDGE}\n{CANARY_PORT}\n{paths}"));
+    }
+}

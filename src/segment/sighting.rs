@@ -165,3 +165,22 @@ impl Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_these_in_labels_and_in_the_ledger() {
+        let protocols = every!(Protocol; Arp, Lldp, Ethernet, Vlan, Dhcp, Dns, DnsOverTls, Ntp, Icmp, Igmp, Stun, Ssdp, Mdns, Llmnr, NetBios, WsDiscovery, Sadp, DhDiscover, Xmeye, Quic, Tls, Http, Rtsp, Mqtt, Ssh, Smtp, Ftp, Tcp, Udp, Sctp, Gre, Icmpv6, Dhcpv6, Ip, Fragment, Malformed);
+        let verdicts = every!(Verdict; Answered, Sunk, Dropped);
+        for protocol in protocols {
+            assert_eq!(serde_json::to_value(protocol).unwrap(), protocol.name());
+        }
+        for verdict in verdicts {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.name());
+        }
+        assert_surface!("ledger-protocols", protocols.map(Protocol::name).join("\n"));
+        assert_surface!("ledger-verdicts", verdicts.map(Verdict::name).join("\n"));
+    }
+}

@@ -226,7 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::segment::Pulse;
+    use crate::segment::{Protocol, Pulse, Sum, Sums, Verdict};
 
     fn ask(camera: &str) -> Ask {
         Ask { camera: camera.to_owned(), port: 554 }
@@ -344,5 +344,31 @@ mod tests {
                 prop_assert!(reader.buffer.len() <= LENGTH + limits::SEGMENT_NEWS_BYTES);
             }
         }
+    }
+
+    #[test]
+    fn the_answers_are_these() {
+        let answers = Refusal::ALL
+            .map(|refusal| format!("{} {}", Answer::Refused(refusal).encode(), refusal.name()));
+        let connected = Answer::Connected.encode();
+        assert_surface!(
+            "segment-answers",
+            format!("{connected} connected\n{}", answers.join("\n"))
+        );
+    }
+
+    #[test]
+    fn the_frames_have_this_form() {
+        let sums = Sums {
+            started_ms: 1,
+            sums: vec![Sum { protocol: Protocol::Dns, verdict: Verdict::Answered, count: 2 }],
+        };
+        let frame =
+            |news: &News| String::from_utf8(encode_news(news).unwrap().split_off(LENGTH)).unwrap();
+        let ask = ask("door").encode().unwrap().escape_ascii().to_string();
+        let length = encode_news(&News::Sums(sums.clone())).unwrap()[..LENGTH].to_vec();
+        let length = length.escape_ascii().to_string();
+        let text = [ask, length, frame(&News::Sums(sums)), frame(&pulse(1))].join("\n");
+        assert_surface!("segment-frames", text);
     }
 }

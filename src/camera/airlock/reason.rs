@@ -369,4 +369,10 @@ mod tests {
         assert!(EndReason::UnitNals.to_string().ends_with("(512)"));
         assert_eq!(EndReason::Status(451).label(), "status");
     }
+
+    #[test]
+    fn the_reasons_are_these() {
+        let all = every!(EndReason; CameraClosed, CameraLost, BrokenTls, RedialFailed, NoAnswer, SlowMessage, CameraNotReading, NoFirstUnit, Stalled, TooSlow, LoginRequired, LoginRefused, Forbidden, BasicRefused, BasicAfterDigest, UnknownChallenge, NotFound, Busy, Redirected, Status(451), Grammar(crate::rtsp::Violation::NotRtsp), Description, NoUsableMedia, NotInterleaved, ChannelConflict, BadPackets, UnitBytes, UnitPackets, UnitNals, Jpeg(JpegForm::Side), Unacknowledged, UnitRate, ByteRate, Overhead, Depacketiser, Panicked, ConsumerStalled, Door, BadRequest, Stopped);
+        assert_surface!("camera-session-ends", all.map(EndReason::label).join("\n"));
+    }
 }

@@ -161,3 +161,9 @@ fn all_that_the_airlock_puts_right_is_told() {
     );
     assert_eq!(told(Oddities { no_cseq: true, ..Oddities::default() }), ["no_cseq"]);
 }
+
+#[test]
+fn the_quirks_are_these() {
+    let all = every!(Quirk; NoStarts, NoSenderReports, OutOfOrder, ClockDisagrees, ParametersInBand, FormatChanged, LongInterval, VaryingInterval, LostPackets, OldSession, ForeignChannels, CameraRequests, StrayAnswers, OtherSections, OtherHost, BaseWithoutScheme, NoCseq, OtherChannels, OtherPayloadType, OtherSource, NoMarkers);
+    assert_surface!("camera-quirks", all.map(Quirk::label).join("\n"));
+}

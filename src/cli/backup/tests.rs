@@ -305,3 +305,23 @@ fn the_defaults_are_the_package_s() {
     assert_eq!(line.places.segment_state_dir, crate::segment::Place::default().state_dir);
     assert_eq!(line.places.segment_file, crate::segment::Place::default().file);
 }
+
+#[test]
+fn the_manifest_has_this_form() {
+    let owned = || manifest::Owned { mode: 0o600, user: "u".to_owned(), group: "g".to_owned() };
+    let manifest = manifest::Manifest {
+        camlock_backup: manifest::FORM,
+        version: "v".to_owned(),
+        time_ms: 1,
+        files: vec![manifest::File {
+            path: "state/a".to_owned(),
+            bytes: 2,
+            sha256: "00".to_owned(),
+            owned: owned(),
+        }],
+        folders: vec![manifest::Folder { path: "state".to_owned(), owned: owned() }],
+    };
+    let trees = every!(Tree; Config, State, Segment, Ledger).map(Tree::name).join(" ");
+    let manifest_text = serde_json::to_string_pretty(&manifest).unwrap();
+    assert_surface!("backup-manifest", format!("{}\n{trees}\n{manifest_text}", manifest::NAME));
+}

@@ -104,4 +104,19 @@ mod tests {
         assert_eq!(line.matches("\",\"").count(), HEADS.matches(',').count() + 1, "{line}");
         assert!(line.contains("\"'=cmd|") && line.contains("\"'@evil\\x0a\""), "{line}");
     }
+
+    #[test]
+    fn the_columns_and_keys_are_these() {
+        let json = Json {
+            from: "2026-11-28".to_owned(),
+            to: "2026-11-29".to_owned(),
+            rows: Vec::new(),
+            events: Vec::new(),
+            canary: Vec::new(),
+            gaps: vec![Gap { from_ms: 1, to_ms: 2, stopped: true }],
+            unreadable_lines: 0,
+        };
+        let json = serde_json::to_string(&json).unwrap();
+        assert_surface!("ledger-export", format!("{HEADS}\n{json}"));
+    }
 }

@@ -160,3 +160,27 @@ fn the_command_line_is_one_camera_with_a_whole_account() {
         assert!(said.contains(why) && !said.contains("planted"), "{said}");
     }
 }
+
+#[test]
+fn the_report_for_machines_has_these_keys() {
+    let probed = probed(LoginUsed::Digest(Algorithm::Md5));
+    let mut found = Vec::new();
+    keys("probe", &Report { entry: ENTRY, probed: &probed }.json(), &mut found);
+    found.sort();
+    found.dedup();
+    assert_surface!("probe-report", found.join("\n"));
+}
+
+fn keys(path: &str, value: &serde_json::Value, found: &mut Vec<String>) {
+    if let Some(object) = value.as_object() {
+        for (key, value) in object {
+            keys(&format!("{path}.{key}"), value, found);
+        }
+    } else if let Some(list) = value.as_array() {
+        for value in list {
+            keys(&format!("{path}[]"), value, found);
+        }
+    } else {
+        found.push(path.to_owned());
+    }
+}

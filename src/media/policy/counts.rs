@@ -166,4 +166,9 @@ mod tests {
             assert!(counts.iter().all(|(r, n)| n == u64::from(r == reason)));
         }
     }
+
+    #[test]
+    fn the_reasons_are_these() {
+        assert_surface!("media-drops", DropReason::ALL.map(DropReason::label).join("\n"));
+    }
 }

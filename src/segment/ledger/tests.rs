@@ -343,3 +343,69 @@ async fn a_fault_is_said_to_whoever_asks() {
     assert!(ledger.flush(NOON).await.unwrap_err().contains("tried again"));
     assert!(ledger.stand(NOON).fault.is_some());
 }
+
+#[test]
+fn the_records_have_this_form() {
+    use crate::segment::{
+        Attempt, CanaryResult, Destination, DeviceChange, DeviceEvent, DeviceText, MacAddr,
+        Protocol, Pulse, Row, Verdict,
+    };
+    let text = || "x".to_owned();
+    let device = MacAddr([0, 0, 0x5e, 0, 0x53, 1]);
+    let ip: std::net::IpAddr = "10.77.0.10".parse().unwrap();
+    let row = |destination| Row {
+        day: "2026-11-29".to_owned(),
+        run: "0123456789abcdef".to_owned(),
+        device,
+        ip: Some(ip),
+        camera: Some(text()),
+        vendor: None,
+        attempt: Attempt {
+            protocol: Protocol::Dns,
+            destination,
+            port: Some(53),
+            name: Some(DeviceText::new(b"a\n")),
+            verdict: Verdict::Answered,
+        },
+        count: 1,
+        bytes: 2,
+        first_ms: 3,
+        last_ms: 4,
+    };
+    let changes = every!(
+        DeviceChange; Unknown { ip: Some(ip), vendor: None, name: None },
+        AddressTaken { ip: ip, owner: device }, AddressChanged { expected: ip, ip: ip },
+    );
+    let canary = CanaryResult {
+        at_ms: 1,
+        tries: 2,
+        escaped: vec![text()],
+        unseen: Vec::new(),
+        failed_controls: Vec::new(),
+    };
+    let pulse = Pulse {
+        started_ms: 1,
+        devices: 2,
+        attempts: 3,
+        aggregated: 4,
+        missed: 5,
+        ledger_records: 6,
+        checkpoint_age_ms: None,
+        ledger_fault: Some(text()),
+    };
+    let destinations = every!(Destination; Ip(ip), Mac(device), Many);
+    let change = changes[0].clone();
+    let event = |what| DeviceEvent { at_ms: 1, device, what };
+    let start = Start { run: text(), version: text(), boot: text(), cameras: 1 };
+    let all = every!(
+        Entry; Start(start), Stop { run: text() }, Row(row(Destination::Many)),
+        Device(event(change)), Canary(canary), Pulse(pulse),
+        Torn { file: text(), bytes: 1, sha256: text() }, Cut { vouched: 2, found: 1 },
+        Lost { records: 1 },
+    );
+    let rows = destinations.map(|destination| Entry::Row(row(destination)));
+    let devices = changes.map(|what| Entry::Device(event(what)));
+    let lines = all.into_iter().chain(rows).chain(devices);
+    let lines: Vec<_> = lines.map(|entry| serde_json::to_string(&entry).unwrap()).collect();
+    assert_surface!("ledger-records", lines.join("\n"));
+}

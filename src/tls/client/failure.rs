@@ -323,3 +323,19 @@ impl fmt::Display for Untrusted {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reasons_are_these() {
+        let print = Fingerprint::of(b"");
+        let all = every!(
+            Failure; TimedOut, NotTls, Closed, Lost(io::ErrorKind::Other), TooMuch, NothingInCommon,
+            Alert(40), Misbehaved, LongChain, OtherCertificate { expected: print, got: print },
+            Unusable(Unusable::Unreadable), Untrusted(Untrusted::Issuer), BadSignature, Ours,
+        );
+        assert_surface!("camera-tls-failures", all.map(Failure::label).join("\n"));
+    }
+}

@@ -79,3 +79,14 @@ impl Counts {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reasons_are_these() {
+        let names = Counts::default().dropped().map(|(name, _)| name);
+        assert_surface!("airlock-drops", names.join("\n"));
+    }
+}

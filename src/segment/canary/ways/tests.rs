@@ -122,3 +122,9 @@ fn row(bytes: &[u8], plan: &Plan, scene: &Scene) -> Option<Row> {
         last_ms: 1,
     })
 }
+
+#[test]
+fn the_names_are_these() {
+    let names: Vec<_> = ways(&scene()).into_iter().map(|way| way.name).collect();
+    assert_surface!("canary-ways", names.join("\n"));
+}
