@@ -2,8 +2,8 @@
 //!
 //! The module graph is law: `docs/architecture.md` draws it, `tests/architecture.rs` holds it.
 
-/// Compares a part of the product's surface, what users and their tools rely on, with `tests/surface/`.
 #[cfg(test)]
+/// Compares a part of the product's surface, what users and their tools rely on, with `tests/surface/`.
 macro_rules! assert_surface {
     ($name:literal, $text:expr) => {
         insta::with_settings!({
@@ -14,8 +14,8 @@ macro_rules! assert_surface {
     };
 }
 
-/// One value for each variant of an enum; one that is missing does not compile.
 #[cfg(test)]
+/// One value for each variant of an enum; one that is missing does not compile.
 macro_rules! every {
     ($type:ident $(<$life:lifetime>)?; $($variant:ident $(($($value:expr),+))? $({$($field:ident: $of:expr),+})?),+ $(,)?) => {{
         let _all_are_here = |value: &$type $(<$life>)?| match value { $($type::$variant { .. })|+ => () };
@@ -27,7 +27,6 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod camera;
-pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -36,19 +35,15 @@ pub mod digest;
 pub mod fuzz;
 pub mod http;
 pub mod hub;
-pub mod limits;
 pub mod listen;
 pub mod load;
 pub mod media;
-pub mod metrics;
+pub mod ops;
 pub mod pki;
 pub mod rtp;
 pub mod rtsp;
 pub mod rtsp_server;
 pub mod segment;
 pub mod simulator;
-pub mod state_dir;
-pub mod systemd;
-pub mod telemetry;
 pub mod tls;
 pub mod tunnel;

@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use super::{Result, child, reader};
 
 /// Readers that connect at once from one address: the gateway's places before login.
-const AT_ONCE: usize = camlock::limits::UNAUTHENTICATED_PER_SOURCE;
+const AT_ONCE: usize = camlock::ops::limits::UNAUTHENTICATED_PER_SOURCE;
 /// Addresses they connect from.
-const SOURCES: usize = camlock::limits::UNAUTHENTICATED / AT_ONCE;
+const SOURCES: usize = camlock::ops::limits::UNAUTHENTICATED / AT_ONCE;
 /// All is quiet when no media came for so long.
 const QUIET: Duration = Duration::from_millis(500);
 /// What comes at once and is no longer is a sender report; these go on without media.

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use crate::camera::{CertificateBook, Certificates};
-use crate::limits;
-use crate::state_dir::{self, Overwrite};
+use crate::ops::limits;
+use crate::ops::state_dir::{self, Overwrite};
 
 /// Most bytes of the file: every certificate with the longest name.
 const FILE_BYTES: u64 = (limits::CAMERA_CERTIFICATES_KNOWN as u64) * (64 + 1 + 95 + 1);

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use crate::camera::{Books, CameraSettings, Cameras, Login};
 use crate::control::Board;
 use crate::hub::Hub;
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 use crate::segment::{self, Segment};
 
 /// The cameras being pulled, each by itself.

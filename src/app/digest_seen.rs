@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::camera::DigestBook;
-use crate::limits;
-use crate::state_dir::{self, Overwrite};
+use crate::ops::limits;
+use crate::ops::state_dir::{self, Overwrite};
 
 /// Most bytes of the file: every camera with the longest name.
 const FILE_BYTES: u64 = (limits::CAMERAS as u64) * 65;

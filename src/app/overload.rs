@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::process;
 use crate::hub::Hub;
-use crate::limits::{LATENESS_TICK, LOAD_SAMPLE, MEMORY_SHARE_PERCENT};
 use crate::load::{self, Load};
-use crate::systemd::Progress;
+use crate::ops::limits::{LATENESS_TICK, LOAD_SAMPLE, MEMORY_SHARE_PERCENT};
+use crate::ops::systemd::Progress;
 
 /// The memory budget in force: what is configured, or the share of what there is.
 pub(super) fn budget(settings: load::Settings) -> Option<u64> {
@@ -127,9 +127,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_process_is_measured_and_judged() {
-        let metrics = crate::metrics::Metrics::new();
+        let metrics = crate::ops::metrics::Metrics::new();
         let load = Load::new(Some(1 << 20), Arc::clone(&metrics));
-        let mut watched = crate::systemd::Watched::default();
+        let mut watched = crate::ops::systemd::Watched::default();
         let progress = watched.part("load");
         let watching = tokio::spawn(watch(Arc::clone(&load), Hub::new(), progress));
         assert_eq!(load.admit(), Ok(()));

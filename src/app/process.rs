@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::SystemTime;
 
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 
 /// Clock ticks a second in `/proc/self/stat`: fixed by the kernel's interface (`USER_HZ`).
 const TICKS: f64 = 100.0;

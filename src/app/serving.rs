@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::audit::{self, Event};
 use crate::control::SegmentBoard;
 use crate::load::Load;
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 use crate::segment::{CanaryPolicy, CanaryResult, now_ms};
 
 /// Lets serve or not, for as long as the gateway runs: at each verdict, and each second for its age.
@@ -55,8 +55,8 @@ impl Serving {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits;
     use crate::load::Lack;
+    use crate::ops::limits;
 
     #[test]
     fn a_verdict_lets_serve_until_it_is_old() {

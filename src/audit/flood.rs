@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits;
+use crate::ops::limits;
 
 const WINDOW: Duration = Duration::from_secs(60);
 

@@ -12,8 +12,8 @@ use std::sync::Mutex;
 
 use tokio::time::Instant;
 
-use crate::limits;
 use crate::media::StreamName;
+use crate::ops::limits;
 
 use flood::{Admission, Flood, Suppressed};
 

@@ -17,9 +17,9 @@ use super::permit::{Permit, Principal};
 use super::settings::{Credential, Settings};
 use crate::audit::{self, Event};
 use crate::digest::{Authorization, DigestResponse, parse_authorization};
-use crate::limits;
 use crate::media::StreamName;
-use crate::metrics::{LoginResult, Metrics};
+use crate::ops::limits;
+use crate::ops::metrics::{LoginResult, Metrics};
 use crate::tls::PeerIdentity;
 
 /// Checks credentials and grants permits. One per process.

@@ -13,7 +13,7 @@ use super::penalty::Tag;
 use super::permit::Principal;
 use super::source::Source;
 use crate::digest::DigestResponse;
-use crate::limits;
+use crate::ops::limits;
 use crate::tls::PeerIdentity;
 
 /// What one connection knows of its login: peer address, client certificate, nonce, the credential

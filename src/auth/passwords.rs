@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::penalty::Tag;
 use super::settings::{GeneratedSecret, PasswordHash};
-use crate::limits;
+use crate::ops::limits;
 
 /// Sixteen or more bytes of randomness that an attacker cannot guess.
 #[expect(clippy::expect_used, reason = "without the kernel's randomness nothing may be served")]

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::source::Source;
-use crate::limits;
+use crate::ops::limits;
 
 /// A keyed hash that stands for an account or a credential; the table holds no client text.
 pub(super) type Tag = [u8; 32];

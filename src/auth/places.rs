@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::source::Source;
-use crate::limits;
+use crate::ops::limits;
 
 /// The places of the process, shared by all listeners.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::REALM;
 use super::passwords::random;
 use crate::digest::{Algorithm, Ha1};
-use crate::limits;
 use crate::media::{Kinds, StreamPattern};
+use crate::ops::limits;
 use crate::tls::Fingerprint;
 
 /// Who may log in. Empty: nobody.

@@ -9,9 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
 use crate::digest::{self, Challenge, DigestChallenge};
-use crate::limits;
 use crate::media::{Kinds, StreamName, StreamPattern};
-use crate::metrics::Metrics;
+use crate::ops::limits;
+use crate::ops::metrics::Metrics;
 use crate::tls::{Fingerprint, PeerIdentity};
 
 const URI: &str = "rtsp://gate/door/main";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits;
+use crate::ops::limits;
 
 /// Counts failures in a row. One ladder of doubling pauses for cameras that are away or misbehave, and a
 /// slower one for refused logins, because cameras lock accounts after a handful.

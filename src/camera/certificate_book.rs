@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::limits;
+use crate::ops::limits;
 use crate::tls::Fingerprint;
 
 /// Writes the whole book where it outlives the process, before it returns. Called off the runtime's

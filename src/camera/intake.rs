@@ -8,12 +8,12 @@ use retina::codec::{CodecItem, ParametersRef, VideoParametersCodec};
 use tokio::time::Instant;
 
 use crate::hub::Publisher;
-use crate::limits;
 use crate::media::{
     AacParameters, AccessUnit, Codec, DropCounts, DropReason, H264Parameters, H265Parameters,
     JpegParameters, Policy, Refused, StreamName, Track, TrackId, TrackKind,
 };
-use crate::metrics::{CameraMetrics, CameraStreamMetrics};
+use crate::ops::limits;
+use crate::ops::metrics::{CameraMetrics, CameraStreamMetrics};
 
 use super::airlock::{Encoding, Items, OpenedTrack, Starts};
 use super::retime::{Arrival, Stamp, Timeline, TrackClock};

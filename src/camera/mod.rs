@@ -27,7 +27,7 @@ pub use digest_book::DigestBook;
 use crate::control::Board;
 use crate::hub::{CannotDeclare, Hub};
 use crate::media::StreamName;
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 use crate::segment::Segment;
 use crate::tls::client::Trust;
 
@@ -101,7 +101,7 @@ impl Cameras {
         Ok(Self { supervisors })
     }
 
-    /// Ends all pulls, in parallel, each with TEARDOWN within [`crate::limits::CAMERA_TEARDOWN`].
+    /// Ends all pulls, in parallel, each with TEARDOWN within [`crate::ops::limits::CAMERA_TEARDOWN`].
     pub async fn shutdown(self) {
         self.supervisors.shutdown().await;
     }
@@ -119,7 +119,7 @@ pub enum CannotStart {
     /// Address and path make no URL.
     #[error("stream {0}: the path makes no URL")]
     BadPath(StreamName),
-    /// More than [`crate::limits::CAMERAS`] or, of one camera, [`crate::limits::PROFILES`].
+    /// More than [`crate::ops::limits::CAMERAS`] or, of one camera, [`crate::ops::limits::PROFILES`].
     #[error("too many cameras or profiles")]
     TooMany,
     /// The hub does not take the stream.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::limits;
+use crate::ops::limits;
 
 /// Which ends of a stream's sessions are told: at most [`limits::CAMERA_NEWS`] within
 /// [`limits::CAMERA_NEWS_TIME`]. The others are counted; the metrics know all of them.

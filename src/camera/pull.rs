@@ -11,9 +11,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::audit::{self, Event};
 use crate::hub::Publisher;
-use crate::limits;
 use crate::media::{Refused, StreamName};
-use crate::metrics::{CameraStreamMetrics, Metrics};
+use crate::ops::limits;
+use crate::ops::metrics::{CameraStreamMetrics, Metrics};
 use crate::segment::NoDoor;
 use crate::tls::Fingerprint;
 use crate::tls::client::Failure as TlsFailure;

@@ -14,9 +14,9 @@ use tracing::Instrument as _;
 use crate::audit::{self, Event};
 use crate::control::{Board, Health};
 use crate::hub::Hub;
-use crate::limits;
 use crate::media::{Kinds, StreamName};
-use crate::metrics::{CameraState, Metrics};
+use crate::ops::limits;
+use crate::ops::metrics::{CameraState, Metrics};
 use crate::segment::Segment;
 
 use super::airlock::{EndReason, Fault, LoginMemory, Request};

@@ -88,8 +88,8 @@ impl Way {
     }
 
     /// Connects, and makes sure who answers, before a byte of RTSP is sent. At most
-    /// [`crate::limits::CAMERA_CONNECT`], or [`crate::limits::SEGMENT_ANSWER`], and
-    /// [`crate::limits::CAMERA_HANDSHAKE`].
+    /// [`crate::ops::limits::CAMERA_CONNECT`], or [`crate::ops::limits::SEGMENT_ANSWER`], and
+    /// [`crate::ops::limits::CAMERA_HANDSHAKE`].
     pub(super) async fn connect(&self) -> Result<Arrived, Ending> {
         let Some(identity) = &self.identity else {
             let line = Line::Plain(self.segment.dial(&self.address).await?);

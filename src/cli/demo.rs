@@ -15,9 +15,9 @@ use crate::app::Gateway;
 use crate::auth;
 use crate::config;
 use crate::control::Health;
+use crate::ops::systemd::Sockets;
+use crate::ops::telemetry;
 use crate::simulator::{self, Audio, ClipName, Simulator, Source};
-use crate::systemd::Sockets;
-use crate::telemetry;
 
 const USER: &str = "viewer";
 const STREAMS: [&str; 3] = ["door/main", "yard/main", "yard/sub"];

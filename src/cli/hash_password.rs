@@ -6,7 +6,8 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Exit, output};
-use crate::{auth, limits};
+use crate::auth;
+use crate::ops::limits;
 
 /// Options of `hash-password`.
 #[derive(Debug, Args)]

@@ -7,8 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Exit, StopSignals, block_on, check, no_signals, output};
 use crate::app::{Gateway, StartError};
 use crate::config::Loaded;
-use crate::systemd::{self, Sockets};
-use crate::telemetry;
+use crate::ops::systemd::{self, Sockets};
+use crate::ops::telemetry;
 
 /// Runs the gateway until it is told to stop.
 pub(super) fn run(file: &Path) -> Exit {

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 
 use super::{Exit, StopSignals, block_on, output};
 use crate::digest::Algorithm;
+use crate::ops::telemetry;
 use crate::simulator::{self, Audio, ClipName, PatternCodec, PatternSettings, Simulator, Source};
-use crate::telemetry;
 
 /// Options of `simulate`.
 #[derive(Debug, Args)]

@@ -9,8 +9,10 @@ use super::reader::{At, Table, socket_addr};
 use super::secret;
 use super::{Reading, camera_tls};
 use crate::camera::{BasicPolicy, CameraSettings, Login, ProfileSettings, StartMode};
+use crate::hub;
 use crate::media::StreamName;
-use crate::{hub, limits, segment};
+use crate::ops::limits;
+use crate::segment;
 
 #[derive(Clone, Copy)]
 enum Start {

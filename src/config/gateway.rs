@@ -8,11 +8,16 @@ use super::Reading;
 use super::reader::{At, Table, socket_addr};
 use super::secret;
 use crate::auth::{Offer, Scheme};
+use crate::http;
+use crate::hub;
+use crate::load;
+use crate::ops::limits;
+use crate::ops::telemetry;
+use crate::ops::telemetry::{Format, Level};
 use crate::pki::Names;
 use crate::segment::{CanaryPolicy, Mode};
-use crate::telemetry::{Format, Level};
 use crate::tls::{ClientCa, ClientCertificates, Versions};
-use crate::{http, hub, limits, load, telemetry, tunnel};
+use crate::tunnel;
 
 /// TLS towards clients.
 #[derive(Debug, Clone)]

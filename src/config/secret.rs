@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::fault::Collector;
 use super::reader::At;
-use crate::limits;
+use crate::ops::limits;
 
 /// What a configuration may look at outside its own text. Handed in, so that reading a configuration
 /// stays a function of its arguments.

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::fault::Collector;
 use super::reader::{At, Table};
 use super::{Faults, tables};
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{BRIDGE, CANARY_PORT, Camera, DnsPolicy, InterfaceName, MacAddr, Plan};
 
 /// Interfaces that no cable goes into.

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::camera::StartMode;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{CanaryPolicy, Mode};
 
 fn load_text(text: &str) -> Result<Loaded, Faults> {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Algorithm;
 use super::hash::{Form, Question};
 use super::params::{Part, Parts, set_once};
-use crate::limits::{CREDENTIAL_BYTES, RTSP_URI_BYTES};
+use crate::ops::limits::{CREDENTIAL_BYTES, RTSP_URI_BYTES};
 
 /// What a client put into `Authorization` (server side).
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::hash::{Form, Question};
 use super::params::{Part, Parts, quoted, set_once};
 use super::{Algorithm, Ha1};
-use crate::limits::{CHALLENGE_BYTES, CHALLENGES};
+use crate::ops::limits::{CHALLENGE_BYTES, CHALLENGES};
 
 /// One challenge of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
-use crate::limits::{CHALLENGE_BYTES, CHALLENGES, CREDENTIAL_BYTES, RTSP_URI_BYTES};
+use crate::ops::limits::{CHALLENGE_BYTES, CHALLENGES, CREDENTIAL_BYTES, RTSP_URI_BYTES};
 
 fn one(header: &str) -> DigestChallenge {
     match parse_challenges([header]).as_slice() {

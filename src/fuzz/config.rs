@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::{Faults, Surroundings, load};
-use crate::limits;
+use crate::ops::limits;
 
 const SECRET: &str = "planted-secret";
 

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::digest::{
     Authorization, Challenge, DigestChallenge, Ha1, answer, parse_authorization, parse_challenges,
 };
-use crate::limits;
+use crate::ops::limits;
 
 /// Each line is read as a challenge and as an answer: within its bounds; a challenge can be written again
 /// and answered, and the answer is one that our own server takes.

@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::{Input, now};
-use crate::limits;
 use crate::media::{
     AacParameters, AccessUnit, Codec, DropReason, H264Parameters, H265Parameters, JpegHead,
     JpegParameters, Policy, Published, SharedForm, Track, TrackId,
 };
+use crate::ops::limits;
 use crate::rtp;
 
 /// Parameter sets of real encoders, one a line: codec, name, size, format, sets in base64.

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 
 use super::Input;
-use crate::limits;
 use crate::media::{Codec, H264Parameters, Track, TrackId};
+use crate::ops::limits;
 use crate::rtsp::{
     Decoder, DescribedTrack, Headers, Item, MediaSection, RtpInfo, SessionDescription,
     SessionHeader, Transport, Violation, describe,

@@ -7,7 +7,7 @@ use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::RData;
 
 use super::Input;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::services::recognise::{Recognition, recognise};
 use crate::segment::services::{dns, ntp};
 use crate::segment::{DnsPolicy, Protocol};

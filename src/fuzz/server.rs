@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use super::now;
 use crate::auth::{Denial, Principal};
 use crate::hub::Position;
-use crate::limits;
 use crate::media::{Codec, StreamName, Track, TrackId};
+use crate::ops::limits;
 use crate::rtsp::{Decoder, Item, Method, Request, Response, Transport};
 use crate::rtsp_server::machine::{
     Answer, Begin, CloseReason, Effect, Machine, Offered, PlayAction, Refusal, Refused, SessionId,

@@ -17,9 +17,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::control::{Board, SegmentBoard};
-use crate::limits;
 use crate::load::Load;
-use crate::metrics::Metrics;
+use crate::ops::limits;
+use crate::ops::metrics::Metrics;
 
 /// The admin listener's settings.
 #[derive(Debug, Clone)]

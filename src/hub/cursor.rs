@@ -11,8 +11,8 @@ use super::Position;
 use super::ring::{Ring, TrackState};
 #[cfg(test)]
 use crate::hub::seeded::{self, Bug};
-use crate::limits;
 use crate::media::{Kinds, Published, TrackId, TrackKind};
+use crate::ops::limits;
 
 /// A reader's place.
 #[derive(Debug, Clone)]

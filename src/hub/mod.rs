@@ -25,9 +25,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::auth::Permit;
-use crate::limits;
 use crate::media::{AccessUnit, StreamName, Track};
-use crate::metrics::Metrics;
+use crate::ops::limits;
+use crate::ops::metrics::Metrics;
 use budget::Budget;
 use stream::Stream;
 

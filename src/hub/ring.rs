@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::Settings;
 use super::budget::{Budget, Part};
 use super::numbering::{Numbering, Origin};
-use crate::limits;
 use crate::media::{AccessUnit, Published, Track, TrackId, TrackKind};
-use crate::metrics::UnitRefused;
+use crate::ops::limits;
+use crate::ops::metrics::UnitRefused;
 use crate::rtp;
 
 /// What an entry costs beside its media and form: the structures around them, rounded up.

@@ -13,7 +13,7 @@ use super::numbering::Origin;
 use super::ring::{Format, News, Pushed, Ring};
 use super::{EndReason, Interrupt, Position, Settings};
 use crate::media::{AccessUnit, Kinds, Published, StreamName, Track, TrackId};
-use crate::metrics::StreamMetrics;
+use crate::ops::metrics::StreamMetrics;
 
 /// One stream.
 #[derive(Debug)]

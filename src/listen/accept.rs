@@ -20,9 +20,9 @@ use tracing::{debug, warn};
 use super::open::{Open, Stop};
 use crate::audit::{self, Event};
 use crate::auth::{Arrival, Places, PreAuthPlace};
-use crate::limits;
-use crate::metrics::{Ending, Metrics};
-use crate::systemd::Progress;
+use crate::ops::limits;
+use crate::ops::metrics::{Ending, Metrics};
+use crate::ops::systemd::Progress;
 use crate::tls::{Line, PeerIdentity, peer_identity};
 
 /// A client dead without a word is noticed after about two minutes, if nothing is written to it.
@@ -447,7 +447,7 @@ mod tests {
         let gate = Gate::new(Metrics::new());
         let any = "127.0.0.1:0".parse().unwrap();
         let listener = Listener::bind("test", any, Encryption::Plain, gate.clone()).unwrap();
-        let mut watched = crate::systemd::Watched::default();
+        let mut watched = crate::ops::systemd::Watched::default();
         let listener = listener.watched(watched.part("test"));
         let running = tokio::spawn(listener.run(pending(), async |_| {}));
         tokio::time::sleep(limits::PROGRESS_TICK).await;

@@ -22,8 +22,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::accept::Pause;
 use super::*;
 use crate::auth::{Authenticator, Credential, Offer, Presented, Settings, User, hash_password};
-use crate::limits;
-use crate::metrics::Metrics;
+use crate::ops::limits;
+use crate::ops::metrics::Metrics;
 use crate::pki::tests::{TestDir, client, made};
 use crate::tls::ClientCertificates;
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::limits::{LATENESS_TICKS, LATENESS_WINDOW};
+use crate::ops::limits::{LATENESS_TICKS, LATENESS_WINDOW};
 
 /// The ticks of the last [`LATENESS_WINDOW`], at most [`LATENESS_TICKS`].
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Lateness {
 mod tests {
     use super::*;
 
-    const TICK: Duration = crate::limits::LATENESS_TICK;
+    const TICK: Duration = crate::ops::limits::LATENESS_TICK;
 
     /// What a task sees that sleeps for a tick and is woken so late, again and again.
     fn of(late: impl IntoIterator<Item = u64>) -> Lateness {

@@ -3,7 +3,7 @@
 //!
 //! [`Load`] is told how late the runtime is and how much memory the process has, and answers whether one more
 //! reader may come. It is also told when nobody may be served at all. What does *not* belong here: reading the system (`app`), what a refused client is told
-//! (`rtsp_server`), fixed bounds ([`crate::limits`]).
+//! (`rtsp_server`), fixed bounds ([`crate::ops::limits`]).
 
 mod lateness;
 mod level;
@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::audit::{self, Event};
-use crate::limits;
-use crate::metrics::{Metrics, ScarceMetrics};
+use crate::ops::limits;
+use crate::ops::metrics::{Metrics, ScarceMetrics};
 
 use lateness::Lateness;
 pub use level::Level;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::{Lack, Resource};
-use crate::limits::{LAGGED_KEPT, READER_LAG, SHED_SHARE};
+use crate::ops::limits::{LAGGED_KEPT, READER_LAG, SHED_SHARE};
 
 /// A connection that plays, known to the load of the process until it is dropped.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::level::Level;
-use crate::limits;
+use crate::ops::limits;
 
 /// What may run short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

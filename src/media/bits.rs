@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 
 use super::Fault;
-use crate::limits;
+use crate::ops::limits;
 
 /// Takes the emulation prevention bytes out of a NAL unit behind its header. The payload ends where a
 /// start code begins: some cameras leave one behind each parameter set.

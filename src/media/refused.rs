@@ -57,7 +57,7 @@ impl std::fmt::Display for ParameterSet {
 /// What is wrong with a parameter set; elements are named as the standards name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// More bytes than [`crate::limits::PARAMETER_SET_BYTES`].
+    /// More bytes than [`crate::ops::limits::PARAMETER_SET_BYTES`].
     #[error("larger than any real one")]
     TooLong,
     /// The bytes end before the syntax does.

@@ -1,7 +1,7 @@
 //! Sound without frames of its own: every group of whole octets stands alone (RFC 3551 4.5).
 
 use super::Codec;
-use crate::limits;
+use crate::ops::limits;
 
 /// G.726 at 8 kHz, one channel (RFC 3551 4.5.4): how many bits a sample has, and how they lie in octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

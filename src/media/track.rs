@@ -119,7 +119,7 @@ pub enum Codec {
     /// G.726, 2 to 5 bits a sample, one channel at 8 kHz; units end with a whole [`crate::media::SampleGroup`].
     G726(G726),
     /// Linear PCM, 16 bit a sample, big-endian, interleaved channels (RFC 3551 4.5.11), at one of
-    /// [`crate::limits::L16_RATES`].
+    /// [`crate::ops::limits::L16_RATES`].
     L16 {
         /// 1 or 2.
         channels: u8,

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::authority::{Authority, Names, PkiError};
-use crate::state_dir::{self, Overwrite};
+use crate::ops::state_dir::{self, Overwrite};
 use crate::tls;
 
 /// Time before a server certificate's end at which it is renewed.

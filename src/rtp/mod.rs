@@ -16,8 +16,8 @@ mod tests;
 
 use bytes::Bytes;
 
-use crate::limits;
 use crate::media::{AccessUnit, Codec, Published, TrackId};
+use crate::ops::limits;
 
 pub use report::{ReportPoint, sender_report};
 

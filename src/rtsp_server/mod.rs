@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use crate::auth::{Authenticator, Offer};
 use crate::hub::Hub;
-use crate::limits;
 use crate::load::Load;
-use crate::metrics::Metrics;
+use crate::ops::limits;
+use crate::ops::metrics::Metrics;
 use crate::tls::PeerIdentity;
 
 pub use connection::{End, serve};
@@ -41,7 +41,7 @@ pub struct Server {
     pub settings: Settings,
 }
 
-/// Times of the RTSP server; the bounds that nobody needs to change are in [`crate::limits`].
+/// Times of the RTSP server; the bounds that nobody needs to change are in [`crate::ops::limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// A session that does not play lives this long without a request.

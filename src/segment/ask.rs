@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::CameraAddr;
 use super::wire::{Answer, Ask, BadWire, Refusal};
-use crate::limits;
+use crate::ops::limits;
 
 /// Descriptors that an answer has room for: one more than it may have.
 pub(super) const ROOM: usize = 2;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::wire::encode_news;
 use super::{Beat, News};
-use crate::limits;
+use crate::ops::limits;
 
 /// News that waits to be read. Clones share it.
 #[derive(Debug, Clone, Default)]

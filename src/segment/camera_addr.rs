@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::ask::{self, NoDoor};
 use super::canary_policy::CanaryPolicy;
 use super::place::Place;
-use crate::limits;
+use crate::ops::limits;
 
 /// A camera of the checked list: its name, and its address: an IP literal and port. Only [`Segment`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

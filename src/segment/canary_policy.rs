@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::CanaryResult;
-use crate::limits;
+use crate::ops::limits;
 
 /// What follows from what the canary finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

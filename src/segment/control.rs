@@ -9,7 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use super::{Beat, CanaryResult};
-use crate::limits;
+use crate::ops::limits;
 
 /// What root asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

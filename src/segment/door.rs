@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::wire::{ASK_BYTES, Answer, Ask, Refusal};
 use super::{Beat, Plan};
 use crate::audit::{self, Event};
-use crate::limits;
+use crate::ops::limits;
 
 /// Answers asks for cameras of the newest plan until the future is dropped. At most [`limits::SEGMENT_ASKS`] at
 /// once; others wait in the kernel's queue. Beats at least once a second.

@@ -17,8 +17,8 @@ use super::wire::{BadWire, NewsReader};
 use super::{CanaryResult, DeviceEvent, News, Place, Protocol, Pulse, Sums, Verdict};
 use crate::audit::{self, Event, quoted};
 use crate::control::{CanaryState, LinkState, SegmentBoard};
-use crate::limits;
-use crate::metrics::Metrics;
+use crate::ops::limits;
+use crate::ops::metrics::Metrics;
 
 /// Where news goes.
 #[derive(Debug)]

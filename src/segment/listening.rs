@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use crate::limits;
+use crate::ops::limits;
 
 /// Listens at `path`, for those whom `mode` lets in; non-blocking. A socket that a process before left there goes;
 /// anything else there is an error.

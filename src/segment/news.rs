@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, DeviceText, MacAddr, Protocol, Verdict};
-use crate::limits;
+use crate::ops::limits;
 
 /// Everything that crosses from the segment to the gateway beside connected sockets. It crosses one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "news", rename_all = "snake_case", deny_unknown_fields)]
 pub enum News {
-    /// How the segment is: at connect, and every [`crate::limits::SEGMENT_PULSE`].
+    /// How the segment is: at connect, and every [`crate::ops::limits::SEGMENT_PULSE`].
     Pulse(Pulse),
     /// A row of the ledger, new or grown.
     Row(Row),
@@ -30,7 +30,7 @@ pub enum News {
 pub struct Sums {
     /// Since when the segment process runs, ms of the UNIX epoch: another value, and all begin at zero.
     pub started_ms: u64,
-    /// One entry for each protocol and verdict that there was. At most [`crate::limits::SEGMENT_SUMS`].
+    /// One entry for each protocol and verdict that there was. At most [`crate::ops::limits::SEGMENT_SUMS`].
     pub sums: Vec<Sum>,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits;
+use crate::ops::limits;
 
 /// A text that a device chose (a DNS name, a TLS server name, an HTTP host): printable ASCII, everything else
 /// escaped as `\xNN`, at most [`limits::DEVICE_TEXT_BYTES`] bytes; what was longer ends in `~`.

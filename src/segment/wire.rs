@@ -4,7 +4,7 @@
 //! descriptor beside it if that byte says so. A frame of news is a length (4 bytes, big-endian) and one [`News`] in JSON.
 
 use super::News;
-use crate::limits;
+use crate::ops::limits;
 
 /// The version of the ask. Gateway and service are one program; a mix of two is told, not guessed at.
 const VERSION: u8 = 1;

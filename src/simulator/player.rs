@@ -8,8 +8,8 @@ use ring::error::Unspecified;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::Instant;
 
-use crate::limits;
 use crate::media::{Published, SharedForm, Track};
+use crate::ops::limits;
 use crate::rtp::{self, ReportPoint};
 
 use super::source::{Feed, Unit};

@@ -8,7 +8,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use super::Fingerprint;
-use crate::limits;
+use crate::ops::limits;
 
 /// What a verified client certificate says of its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Base64 that never ends, as the POST half of a tunnel carries it.
 
-use crate::limits;
+use crate::ops::limits;
 
 /// Decoder of a stream of base64 (RFC 4648, standard alphabet). A client encodes each RTSP message for
 /// itself, so padding may stand between groups; blanks and line ends may stand anywhere. Holds at most

@@ -16,8 +16,8 @@ use super::websocket::Socket;
 use super::{ByteStream, Settings};
 use crate::audit::{self, Event};
 use crate::auth::PreAuthPlace;
-use crate::limits;
-use crate::metrics::{Metrics, TunnelKind};
+use crate::ops::limits;
+use crate::ops::metrics::{Metrics, TunnelKind};
 use crate::tls::PeerIdentity;
 
 /// The tunnels of all listeners.

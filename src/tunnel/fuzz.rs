@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::head::{Asked, HeadEnd, Opening};
 use super::{armour, websocket};
-use crate::limits;
+use crate::ops::limits;
 
 /// A request head, and base64 or WebSocket frames behind it: read the same however they are cut. The first byte
 /// says how.

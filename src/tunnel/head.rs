@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::websocket::{self, Key};
-use crate::limits;
+use crate::ops::limits;
 
 /// What a connection's first bytes begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::armour::{Decoder, NotBase64};
 use super::decoded::Decoded;
-use crate::limits;
+use crate::ops::limits;
 
 /// A GET and a POST. The end of either is the end of both.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::head::Cookie;
 use crate::auth::Source;
-use crate::limits;
+use crate::ops::limits;
 use crate::tls::Fingerprint;
 
 /// Who a half belongs to. Both halves must say the same.

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::auth::{Arrival, Places, PreAuthPlace};
-use crate::limits;
-use crate::metrics::Metrics;
+use crate::ops::limits;
+use crate::ops::metrics::Metrics;
 use crate::tls::{Fingerprint, PeerIdentity};
 
 const OURS: &str = "192.0.2.1:1000";

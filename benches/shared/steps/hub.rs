@@ -14,7 +14,7 @@ use camlock::auth::{
 };
 use camlock::hub::{Hub, Interrupt, Publisher, Subscription};
 use camlock::media::{AccessUnit, Kinds, StreamName, StreamPattern};
-use camlock::metrics::Metrics;
+use camlock::ops::metrics::Metrics;
 use camlock::simulator::{PatternCodec, Unit};
 use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;

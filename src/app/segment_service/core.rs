@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::verdict::Kept;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::bulletin::Bulletin;
 use crate::segment::control::{Command, Reply};
 use crate::segment::ledger::{Entry, Ledger};

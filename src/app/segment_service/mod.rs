@@ -13,14 +13,14 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::limits;
+use crate::ops::limits;
+use crate::ops::systemd;
 use crate::segment::bulletin::{self, Bulletin};
 use crate::segment::confine::{CannotConfine, Files, Keep, confine};
 use crate::segment::ledger::{CannotOpen as NoLedger, Ledger, Opened};
 use crate::segment::observe::{Bridge, Capture, CaptureError, Observer, Vendors, observe};
 use crate::segment::services::{self, CannotOpen as NoService, Counts, Sockets};
 use crate::segment::{BRIDGE, Beats, Namespace, Place, Plan, control, door, listen, now_ms};
-use crate::systemd;
 
 use self::core::Core;
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::limits;
+use crate::ops::limits;
+use crate::ops::state_dir::{self, Overwrite};
 use crate::segment::CanaryResult;
-use crate::state_dir::{self, Overwrite};
 
 /// The file, and what it said at the start.
 #[derive(Debug)]

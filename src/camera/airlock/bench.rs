@@ -7,8 +7,8 @@ use url::Url;
 
 use super::rewrite::Rewriter;
 use super::{BasicPolicy, EndReason, LoginMemory, Request};
-use crate::limits;
 use crate::media::Kinds;
+use crate::ops::limits;
 use crate::rtsp::{Decoder, Item, Response};
 
 const DOOR: &str = "rtsp://127.0.0.1:1/0123456789abcdef0123456789abcdef/";

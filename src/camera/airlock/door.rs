@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::limits;
+use crate::ops::limits;
 
 /// A listener that lets in one guest: who knows the token. It is in no log, and worthless once used.
 pub(super) struct Door {

@@ -17,8 +17,8 @@ use url::Url;
 
 use super::rewrite::{Next, Rewriter};
 use super::{BasicPolicy, EndReason, Login, LoginMemory, Request};
-use crate::limits;
 use crate::media::Kinds;
+use crate::ops::limits;
 use crate::rtsp::{self, Decoder, Item, Method, Response, RtpInfo, SessionDescription};
 
 const DOOR: &str = "rtsp://127.0.0.1:1/0123456789abcdef0123456789abcdef/";

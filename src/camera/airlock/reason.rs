@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits;
+use crate::ops::limits;
 
 /// Why the airlock ended a session, or never got one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::io;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::limits::{
+use crate::ops::limits::{
     CAMERA_BUFFER_BYTES, CAMERA_BUFFER_LEAST_BYTES, RTSP_BODY_BYTES, RTSP_HEAD_BYTES,
 };
 

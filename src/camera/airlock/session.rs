@@ -16,7 +16,7 @@ use super::door::Door;
 use super::received::Received;
 use super::rewrite::{Next, Rewriter, Totals};
 use super::{Counts, EndReason, LoginMemory, LoginUsed, OpenedTrack, Starts};
-use crate::limits;
+use crate::ops::limits;
 
 /// How a session ended, and what it leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]

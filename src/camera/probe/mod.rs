@@ -19,8 +19,8 @@ use super::certificate_book::{CertificateBook, Certificates};
 use super::pull::Ending;
 use super::way::{Arrived, Identity, NotOpened, Way};
 use crate::camera::supervisor::USER_AGENT;
-use crate::limits;
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
+use crate::ops::limits;
 use crate::segment::{self, Segment};
 use crate::tls::client::{Peer, Trust};
 

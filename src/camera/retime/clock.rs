@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::limits;
+use crate::ops::limits;
 
 /// The least delay is taken over one to two of these.
 const WINDOW: i64 = 10 * SECOND;

@@ -14,8 +14,8 @@ mod tests;
 
 use std::time::SystemTime;
 
-use crate::limits;
 use crate::media::TrackKind;
+use crate::ops::limits;
 
 pub(super) use clock::Arrival;
 use clock::{Clock, SECOND, ns};

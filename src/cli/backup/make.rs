@@ -14,7 +14,7 @@ use super::manifest::{self, Folder, Manifest};
 use super::{Places, Tree, owner};
 use crate::cli::check;
 use crate::config::{self, Surroundings};
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::now_ms;
 
 /// Options of `camlock backup`.

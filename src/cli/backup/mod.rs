@@ -71,7 +71,7 @@ impl Tree {
                 && !part.bytes().any(|b| b.is_ascii_control())
         };
         let depth = rest.split('/').count();
-        let lawful = rest.split('/').all(plain) && depth <= crate::limits::BACKUP_DEPTH;
+        let lawful = rest.split('/').all(plain) && depth <= crate::ops::limits::BACKUP_DEPTH;
         lawful.then(|| (tree, Path::new(rest)))
     }
 

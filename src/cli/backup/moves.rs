@@ -30,7 +30,7 @@ pub(super) fn all(moves: &[Move]) -> Result<(), String> {
 
 fn rename(one: &Move) -> io::Result<()> {
     if let Some(dir) = one.to.parent() {
-        crate::state_dir::make(dir)?;
+        crate::ops::state_dir::make(dir)?;
     }
     // Nothing is there: what was has been moved away, or the whole was refused.
     if one.to.symlink_metadata().is_ok() {
@@ -48,6 +48,6 @@ pub(super) fn aside(path: &Path) -> PathBuf {
 
 /// A text of the archive for a message.
 pub(super) fn quoted(text: &str) -> String {
-    let text: String = text.chars().take(crate::limits::QUOTED_TEXT_BYTES).collect();
+    let text: String = text.chars().take(crate::ops::limits::QUOTED_TEXT_BYTES).collect();
     format!("`{}`", text.escape_default())
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::limits;
+use crate::ops::limits;
 use crate::pki::tests::TestDir;
 
 struct Box_ {
@@ -268,7 +268,7 @@ fn manifest_of(files: &[(&str, &[u8], u32)]) -> Vec<u8> {
     let files: Vec<_> = files
         .iter()
         .map(|(path, bytes, mode)| {
-            let hash = crate::chain::Hash::of(bytes).to_string();
+            let hash = crate::ops::hash_log::Hash::of(bytes).to_string();
             serde_json::json!({ "path": path, "bytes": bytes.len(), "sha256": hash,
                                 "mode": mode, "user": "root", "group": "root" })
         })

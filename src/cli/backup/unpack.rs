@@ -12,7 +12,8 @@ use ring::digest::{Context, SHA256};
 use super::make::hex;
 use super::manifest::{self, Manifest};
 use super::{Places, Tree};
-use crate::{limits, state_dir};
+use crate::ops::limits;
+use crate::ops::state_dir;
 
 /// Where files wait, in the directory that they are for: on the same disk, so that one rename puts them into place.
 const WAITING: &str = ".restore";

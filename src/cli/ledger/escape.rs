@@ -1,7 +1,7 @@
 //! Text of devices made harmless for where it goes. The ledger's own text is printable already; a file that somebody
 //! changed need not be.
 
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::DeviceText;
 
 /// For a terminal: printable ASCII, the rest escaped, at most [`limits::DEVICE_TEXT_BYTES`] bytes.

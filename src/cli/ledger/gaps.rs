@@ -1,6 +1,6 @@
 //! When nobody looked: times without a heartbeat.
 
-use crate::limits;
+use crate::ops::limits;
 
 /// A time without a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -8,9 +8,10 @@ use clap::Args;
 
 use super::table::number;
 use super::{Exit, Where, output};
-use crate::chain::{FaultKind, Kept, KeptFound, PublicKey, Verified};
+use crate::ops::hash_log::{FaultKind, Kept, KeptFound, PublicKey, Verified};
+use crate::ops::limits;
+use crate::ops::state_dir;
 use crate::segment::{Place, ledger, utc_time};
-use crate::{limits, state_dir};
 
 /// Options of `camlock ledger verify`.
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::vendors::{self, Device, Stream, Vendor};
-use crate::limits;
+use crate::ops::limits;
 use crate::segment;
 
 /// Port of `rtsps`, as registered.

@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::place::{self, PlaceOptions};
 use crate::app::segment_service::{Segment, Told};
 use crate::cli::{Exit, StopSignals, no_signals, output};
+use crate::ops::telemetry::{self, Format, Level};
 use crate::segment::Plan;
-use crate::telemetry::{self, Format, Level};
 
 /// Options of `camlock segment run`.
 #[derive(Debug, clap::Args)]

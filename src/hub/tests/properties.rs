@@ -17,7 +17,7 @@ use crate::hub::numbering::Origin;
 use crate::hub::ring::{Pushed, Ring};
 use crate::hub::seeded::{self, Bug};
 use crate::media::{AccessUnit, Kinds, Published, SharedForm, Track, TrackId, TrackKind};
-use crate::metrics::UnitRefused;
+use crate::ops::metrics::UnitRefused;
 use crate::rtp;
 
 const TRACKS: usize = 3;

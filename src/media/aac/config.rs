@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::limits;
 use crate::media::bits::BitReader;
 use crate::media::{AacParameters, Fault, ParameterSet, Refused};
+use crate::ops::limits;
 
 /// Samples a second by `samplingFrequencyIndex` (table 1.18).
 pub(super) const RATES: [u32; 13] = [

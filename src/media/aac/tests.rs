@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits;
+use crate::ops::limits;
 
 /// Files of `tests/fixtures/media`, with the fill elements that their encoders wrote.
 const FILES: &[(&str, &[u8])] = &[

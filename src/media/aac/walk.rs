@@ -6,9 +6,9 @@
 use bytes::Bytes;
 
 use super::channel::{self, Info, Layout};
-use crate::limits;
 use crate::media::bits::BitReader;
 use crate::media::{AacParameters, Fault};
+use crate::ops::limits;
 
 /// Walks the frames of one track.
 #[derive(Debug, Clone)]

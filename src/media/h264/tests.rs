@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits;
+use crate::ops::limits;
 
 const FIXTURES: &str = include_str!("../../../tests/fixtures/media/parameter_sets.txt");
 

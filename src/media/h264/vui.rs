@@ -1,9 +1,9 @@
 //! vui_parameters and hrd_parameters (H.264 annex E).
 
-use crate::limits;
 use crate::media::Fault;
 use crate::media::bits::BitReader;
 use crate::media::vui;
+use crate::ops::limits;
 
 pub(super) fn parse(r: &mut BitReader<'_>) -> Result<(), Fault> {
     vui::picture_properties(r)?;

@@ -64,7 +64,7 @@ fn buffering(r: &mut BitReader<'_>, max_sub_layers_minus1: u32) -> Result<(), Fa
     let all = r.flag()?; // sub_layer_ordering_info_present_flag
     for _ in if all { 0 } else { max_sub_layers_minus1 }..=max_sub_layers_minus1 {
         let most =
-            r.ue_to(crate::limits::REFERENCE_PICTURES - 1, "max_dec_pic_buffering_minus1")?;
+            r.ue_to(crate::ops::limits::REFERENCE_PICTURES - 1, "max_dec_pic_buffering_minus1")?;
         r.ue_to(most, "max_num_reorder_pics")?;
         r.ue()?; // max_latency_increase_plus1
     }

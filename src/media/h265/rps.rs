@@ -1,8 +1,8 @@
 //! st_ref_pic_set (H.265 7.3.7), as far as the length of the next one depends on it.
 
-use crate::limits;
 use crate::media::Fault;
 use crate::media::bits::BitReader;
+use crate::ops::limits;
 
 /// Pictures of one set, nearest first: before the current one, then behind it.
 #[derive(Debug, Clone, Default)]

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{buffering, open, ptl, rps, scaling, small, vui};
-use crate::limits;
 use crate::media::Fault;
 use crate::media::bits::{BitReader, escape, unescape};
+use crate::ops::limits;
 
 /// Largest bit depth let through.
 const BIT_DEPTH: u32 = 12;

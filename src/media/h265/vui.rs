@@ -10,7 +10,7 @@ pub(super) fn parse(r: &mut BitReader<'_>, max_sub_layers_minus1: u32) -> Result
     r.skip(3)?; // neutral_chroma_indication, field_seq, frame_field_info_present
     if r.flag()? {
         for _ in 0..4 {
-            r.ue_to(crate::limits::PICTURE_SIDE, "def_disp_win_offset")?;
+            r.ue_to(crate::ops::limits::PICTURE_SIDE, "def_disp_win_offset")?;
         }
     }
     if r.flag()? {

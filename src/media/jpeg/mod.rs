@@ -13,7 +13,7 @@ mod tests;
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::{Fault, JpegParameters, ParameterSet, Refused};
-use crate::limits;
+use crate::ops::limits;
 
 /// Start of image, end of image, and the segments that are written.
 const SOI: u8 = 0xd8;

@@ -1,8 +1,8 @@
 //! The segments before the coded data.
 
 use super::{DHT, DQT, DRI, EOI, JpegHead, JpegSampling, SOF0, SOI, SOS, tables};
-use crate::limits;
 use crate::media::{Fault, JpegParameters};
+use crate::ops::limits;
 
 /// What has been read so far.
 #[derive(Debug, Default)]

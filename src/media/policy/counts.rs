@@ -5,7 +5,7 @@
 pub enum DropReason {
     /// Access unit, NAL unit or frame above its limit of bytes.
     TooLarge,
-    /// More NAL units than [`crate::limits::ACCESS_UNIT_NALS`].
+    /// More NAL units than [`crate::ops::limits::ACCESS_UNIT_NALS`].
     TooManyNals,
     /// Lengths do not add up, or an empty unit.
     BadFraming,

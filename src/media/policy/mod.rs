@@ -17,7 +17,7 @@ use self::video::{Video, VideoCodec};
 use super::aac::{Trailing, Walker};
 use super::jpeg::clean as clean_jpeg;
 use super::{Codec, JpegParameters, SampleGroup, Track};
-use crate::limits;
+use crate::ops::limits;
 
 /// The policy of one track. Keeps the current parameters and the counts.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use memchr::memmem::Finder;
 
 use super::DropReason;
-use crate::limits;
+use crate::ops::limits;
 
 /// Bytes behind a pair of zeros that are looked at one by one.
 const NEAR: usize = 32;

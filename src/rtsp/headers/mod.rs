@@ -5,7 +5,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::limits::{RTSP_URI_BYTES, SDP_MEDIA, SESSION_ID_BYTES, TRANSPORTS};
+use crate::ops::limits::{RTSP_URI_BYTES, SDP_MEDIA, SESSION_ID_BYTES, TRANSPORTS};
 
 /// One alternative of a `Transport` header (RFC 2326 12.39).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -3,7 +3,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::{CONTENT_LENGTH, Headers, Item, Method, Request, Response, is_token_char};
-use crate::limits::{RTSP_BODY_BYTES, RTSP_HEAD_BYTES, RTSP_HEADERS, RTSP_URI_BYTES};
+use crate::ops::limits::{RTSP_BODY_BYTES, RTSP_HEAD_BYTES, RTSP_HEADERS, RTSP_URI_BYTES};
 
 /// Bounded decoder of one direction of a connection. Holds no bytes: it takes whole items from the
 /// caller's buffer, and says when the buffer can never become one. An empty buffer between calls means
@@ -60,7 +60,7 @@ pub enum Violation {
 }
 
 impl Decoder {
-    /// A decoder with the limits of [`crate::limits`].
+    /// A decoder with the limits of [`crate::ops::limits`].
     pub fn new() -> Self {
         Self::default()
     }

@@ -66,7 +66,7 @@ impl Method {
 }
 
 /// Header lines in order; names compare without case. The decoder takes at most
-/// [`crate::limits::RTSP_HEADERS`].
+/// [`crate::ops::limits::RTSP_HEADERS`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, String)>);
 
@@ -131,7 +131,7 @@ pub struct Request {
     pub method: Method,
     /// The method token as it came.
     pub method_text: String,
-    /// Request-URI as it came: printable ASCII, at most [`crate::limits::RTSP_URI_BYTES`].
+    /// Request-URI as it came: printable ASCII, at most [`crate::ops::limits::RTSP_URI_BYTES`].
     pub uri: String,
     /// Headers.
     pub headers: Headers,

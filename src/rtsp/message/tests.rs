@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{RTSP_BODY_BYTES, RTSP_HEAD_BYTES, RTSP_HEADERS, RTSP_URI_BYTES};
+use crate::ops::limits::{RTSP_BODY_BYTES, RTSP_HEAD_BYTES, RTSP_HEADERS, RTSP_URI_BYTES};
 
 fn decode(text: &[u8]) -> Result<Option<Item>, Violation> {
     Decoder::new().decode(&mut BytesMut::from(text))

@@ -36,10 +36,10 @@ pub struct MediaSection {
     /// Channels of `a=rtpmap`; never 0.
     pub channels: Option<u8>,
     /// Its last `a=fmtp` as key and value pairs, keys in lower case; a key without `=` has an empty value.
-    /// At most [`crate::limits::SDP_FORMAT_PARAMETERS`]; further ones are left out.
+    /// At most [`crate::ops::limits::SDP_FORMAT_PARAMETERS`]; further ones are left out.
     pub format: Vec<(String, String)>,
     /// Last `a=control`, printable ASCII. One that is not, or is over
-    /// [`crate::limits::RTSP_URI_BYTES`], makes its section unusable (`payload_type: None`).
+    /// [`crate::ops::limits::RTSP_URI_BYTES`], makes its section unusable (`payload_type: None`).
     pub control: Option<String>,
     /// Last valid `a=framerate`, frames in 1,000 s.
     pub frame_rate_milli: Option<u32>,

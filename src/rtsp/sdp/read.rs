@@ -1,7 +1,7 @@
 //! The tolerant, bounded reader.
 
 use super::{MediaSection, SessionDescription};
-use crate::limits::{RTSP_URI_BYTES, SDP_BYTES, SDP_FORMAT_PARAMETERS, SDP_MEDIA};
+use crate::ops::limits::{RTSP_URI_BYTES, SDP_BYTES, SDP_FORMAT_PARAMETERS, SDP_MEDIA};
 
 /// The session description broke a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

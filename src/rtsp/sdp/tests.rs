@@ -4,11 +4,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{RTSP_URI_BYTES, SDP_BYTES, SDP_FORMAT_PARAMETERS, SDP_MEDIA};
 use crate::media::{
     AacParameters, Codec, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, Track,
     TrackId,
 };
+use crate::ops::limits::{RTSP_URI_BYTES, SDP_BYTES, SDP_FORMAT_PARAMETERS, SDP_MEDIA};
 
 fn parse(text: &str) -> SessionDescription {
     SessionDescription::parse(text.as_bytes()).unwrap()

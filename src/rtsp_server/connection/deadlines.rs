@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Connection, End, Stage};
-use crate::limits;
+use crate::ops::limits;
 
 /// Whether part of a message waits for its rest.
 #[derive(Debug, Clone, Copy)]

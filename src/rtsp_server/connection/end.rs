@@ -22,13 +22,13 @@ pub enum End {
     /// Reading or writing failed.
     #[error("connection failed: {0}")]
     Failed(io::ErrorKind),
-    /// No byte within [`crate::limits::FIRST_BYTE`].
+    /// No byte within [`crate::ops::limits::FIRST_BYTE`].
     #[error("client sent nothing")]
     Silent,
-    /// A message did not become whole within [`crate::limits::REQUEST`].
+    /// A message did not become whole within [`crate::ops::limits::REQUEST`].
     #[error("client did not finish a request in time")]
     SlowRequest,
-    /// No login within [`crate::limits::LOGIN`].
+    /// No login within [`crate::ops::limits::LOGIN`].
     #[error("client did not log in in time")]
     NoLogin,
     /// The client broke the grammar or a limit.
@@ -40,7 +40,7 @@ pub enum End {
     /// The client asked for too much, or for nothing.
     #[error("{0}")]
     Rules(CloseReason),
-    /// No byte of a write taken within the write stall, or not all of it within [`crate::limits::WRITE_WHOLE`].
+    /// No byte of a write taken within the write stall, or not all of it within [`crate::ops::limits::WRITE_WHOLE`].
     #[error("client took no data, or too little")]
     Stalled,
     /// A permit of one of its sessions no longer holds.

@@ -24,9 +24,9 @@ use super::machine::{Answer, Begin, Effect, Machine, Play, PlayAction, Refused, 
 use super::{Peer, Server};
 use crate::auth::{ConnectionLogin, PreAuthPlace, Principal};
 use crate::hub::{Interrupt, Subscription};
-use crate::limits;
 use crate::load::{Lack, Reader};
 use crate::media::{StreamName, TrackId};
+use crate::ops::limits;
 use crate::rtsp::{Decoder, Item, Response};
 
 use deadlines::{Partial, Timer};

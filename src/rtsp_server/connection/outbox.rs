@@ -10,10 +10,10 @@ use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use crate::limits::WRITE_WHOLE;
+use crate::ops::limits::WRITE_WHOLE;
 
 /// Chunks in order. Bounded by its users: media is added only when it is idle, answers only below
-/// [`crate::limits::CLIENT_QUEUE`].
+/// [`crate::ops::limits::CLIENT_QUEUE`].
 #[derive(Debug)]
 pub(super) struct Outbox {
     chunks: VecDeque<Bytes>,

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use crate::audit::{self, Event};
 use crate::auth::Permit;
 use crate::hub::{Interrupt, Subscription};
-use crate::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
 use crate::load::Behind;
 use crate::media::{Published, TrackId};
-use crate::metrics::{RtspReader, RtspSession};
+use crate::ops::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
+use crate::ops::metrics::{RtspReader, RtspSession};
 use crate::rtp::{self, ReportPoint};
 use crate::rtsp_server::machine::{Channels, SessionId};
 

@@ -6,8 +6,8 @@ use super::rules::METHODS;
 use super::session::SessionId;
 use super::step::{Answer, CloseReason, Effect, Refusal, Refused, Step};
 use crate::auth::Denial;
-use crate::limits::OVERLOAD_EASES;
 use crate::load::Resource;
+use crate::ops::limits::OVERLOAD_EASES;
 use crate::rtsp::Response;
 
 /// `Server`: the product, and no version for scanners to collect.

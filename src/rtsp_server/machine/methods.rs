@@ -12,8 +12,8 @@ use super::step::{
 use super::target::{StreamUrl, Target};
 use super::{Machine, named_id};
 use crate::auth::Principal;
-use crate::limits::SESSIONS_PER_CONNECTION;
 use crate::media::TrackId;
+use crate::ops::limits::SESSIONS_PER_CONNECTION;
 use crate::rtp::payload_type;
 use crate::rtsp::{
     DescribedTrack, Method, Request, RtpInfo, SessionHeader, Transport, TransportMode, describe,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::{Denial, Principal};
-use crate::limits;
+use crate::ops::limits;
 use crate::rtsp::{Method, Request, SessionHeader};
 
 use answer::Reply;

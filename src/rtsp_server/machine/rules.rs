@@ -1,6 +1,6 @@
 //! What the headers of a request say, one small question each.
 
-use crate::limits::QUOTED_TEXT_BYTES;
+use crate::ops::limits::QUOTED_TEXT_BYTES;
 use crate::rtsp::{Headers, Transport, TransportMode};
 
 /// `Public` and `Allow`: the methods this server has (RFC 2326 10.1).

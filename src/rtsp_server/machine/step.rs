@@ -230,13 +230,13 @@ pub enum Effect {
 /// Why the machine closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CloseReason {
-    /// Over [`crate::limits::REQUESTS_PER_SECOND`].
-    #[error("more than {} requests in a second", crate::limits::REQUESTS_PER_SECOND)]
+    /// Over [`crate::ops::limits::REQUESTS_PER_SECOND`].
+    #[error("more than {} requests in a second", crate::ops::limits::REQUESTS_PER_SECOND)]
     TooManyRequests,
-    /// Over [`crate::limits::CLIENT_STRAYS_PER_SECOND`].
+    /// Over [`crate::ops::limits::CLIENT_STRAYS_PER_SECOND`].
     #[error(
         "more than {} items in a second that are no requests",
-        crate::limits::CLIENT_STRAYS_PER_SECOND
+        crate::ops::limits::CLIENT_STRAYS_PER_SECOND
     )]
     TooManyStrays,
     /// No session, and no request for a session timeout.

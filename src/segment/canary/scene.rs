@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{MacAddr, Plan};
 
 /// Random bytes that a scene is made of.

@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 
 use super::Entry;
 use super::files::{self, DayFile, Next};
-use crate::chain::{At, Kept, Line, PublicKey, Verified, Verifier, What};
+use crate::ops::hash_log::{At, Kept, Line, PublicKey, Verified, Verifier, What};
 
 /// Checks all files of a ledger's directory; see [`Verifier::new`].
 pub fn verify(dir: &Path, key: Option<PublicKey>, kept: Vec<Kept>) -> io::Result<Verified> {

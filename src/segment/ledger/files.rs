@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::day_start;
 
 /// A day's file.

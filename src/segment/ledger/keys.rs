@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::chain::{BadKey, PublicKey, SigningKey};
-use crate::limits;
+use crate::ops::hash_log::{BadKey, PublicKey, SigningKey};
+use crate::ops::limits;
+use crate::ops::state_dir::{self, Overwrite};
 use crate::segment::Place;
-use crate::state_dir::{self, Overwrite};
 
 use super::CannotOpen;
 

@@ -1,4 +1,4 @@
-//! The ledger: what devices on the segment tried, in a [`crate::chain`] on the disk.
+//! The ledger: what devices on the segment tried, in a [`crate::ops::hash_log`] on the disk.
 //!
 //! One file a UTC day (`ledger/2026-11-29.jsonl`), a copy of the newest checkpoint (`checkpoint.json`), the key that
 //! signs these (`ledger.key`) and its public half (`ledger.pub`). One thread writes; nobody waits for it. Reading

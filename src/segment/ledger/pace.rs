@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{Attempt, MacAddr, Row, utc_day};
 
 /// Holds back rows that were written lately.

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::Entry;
 use super::files::{self, DayFile, Next};
-use crate::chain::{Hash, Kept, Line, Position};
-use crate::limits;
+use crate::ops::hash_log::{Hash, Kept, Line, Position};
+use crate::ops::limits;
 
 /// The chain as it was found.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::files::{self, DayFile, Next};
 use super::store::Store;
-use crate::chain::{Line, Position};
+use crate::ops::hash_log::{Line, Position};
 use crate::segment::{DAY_MS, utc_day};
 
 /// Deletes what the bounds do not let stay. The file that is written to stays always.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::pace::Pace;
 use super::{CannotOpen, Entry, Start, keys, recover, retain};
-use crate::chain::{Made, Position, SigningKey, TooLong};
-use crate::limits;
+use crate::ops::hash_log::{Made, Position, SigningKey, TooLong};
+use crate::ops::limits;
+use crate::ops::state_dir::{self, Overwrite};
 use crate::segment::{Place, Plan, utc_day};
-use crate::state_dir::{self, Overwrite};
 
 /// The ledger on the disk. Its methods block as long as the disk does.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::store::Store;
 use super::*;
-use crate::chain::{FaultKind, Kept, KeptFound, Verified};
-use crate::limits;
+use crate::ops::hash_log::{FaultKind, Kept, KeptFound, Verified};
+use crate::ops::limits;
 use crate::segment::plan::tests::plan;
 use crate::segment::{
     Attempt, Destination, DeviceText, Place, Plan, Protocol, Row, Verdict, utc_day,
@@ -133,7 +133,7 @@ fn a_line_that_a_crash_tore_is_moved_aside_and_told() {
     };
     let aside = fs::read(folder.0.ledger().join(file)).unwrap();
     assert_eq!(aside, b"{\"seq\":2,\"time_ms\":17");
-    assert_eq!(crate::chain::Hash::of(&aside).to_string(), *sha256);
+    assert_eq!(crate::ops::hash_log::Hash::of(&aside).to_string(), *sha256);
 }
 
 #[test]

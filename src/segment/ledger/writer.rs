@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Entry;
 use super::store::Store;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{Place, Plan};
 
 /// A ledger that is open: this process alone writes it. Open it before the process confines itself, and let
@@ -79,7 +79,7 @@ pub enum CannotOpen {
         /// The key's file.
         path: std::path::PathBuf,
         /// Why.
-        why: crate::chain::BadKey,
+        why: crate::ops::hash_log::BadKey,
     },
     /// Another process writes it.
     #[error("{}: another process writes this ledger", path.display())]

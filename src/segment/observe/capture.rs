@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::filter::{Op, SHARES, Take, program};
 use super::{Frame, Observer, classify};
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{Beat, MacAddr, Plan};
 
 /// Every protocol.

@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 
 use super::list;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{BRIDGE, InterfaceName, Plan, SINK_PORT};
 
 /// Kinds of frames that are counted, one of them for each frame: counters `kind_NAME` of table `bridge camlock`.

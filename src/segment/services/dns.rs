@@ -18,7 +18,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 
 use super::names;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{DeviceText, DnsPolicy};
 
 /// What foreign names resolve to by the policy `sink`: an address of a network that exists in documents only

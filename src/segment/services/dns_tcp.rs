@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::limits;
+use crate::ops::limits;
 
 /// Answers up to [`limits::DNS_CONNECTION_QUESTIONS`] within [`limits::DNS_CONNECTION`]. `answer` says `None` to end
 /// it: a question without an answer, or one too many.

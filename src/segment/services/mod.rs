@@ -32,7 +32,7 @@ use self::places::Places;
 use self::rate::{Pace, Rates};
 use self::tell::Teller;
 use super::{Beats, MacAddr, Plan, Protocol, Sighting, Verdict};
-use crate::limits;
+use crate::ops::limits;
 
 pub use self::counts::{Count, Counts};
 pub use self::sockets::{CannotOpen, Sockets};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use crate::limits;
+use crate::ops::limits;
 
 /// Answers a second, and how many more at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::counts::Counts;
 use super::recognise::{Recognition, recognise};
 use super::tcp::reset_on_close;
 use super::tell::Teller;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::observe::usual_of_tcp;
 use crate::segment::{MacAddr, Protocol, Sighting, Verdict};
 

@@ -11,7 +11,7 @@ use tokio::time::{interval, sleep};
 
 use super::counts::Counts;
 use super::places::Places;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::Beat;
 
 /// Hands each connection to `handler`, in a task of its own, or resets it at once if it has no place. Dropping the

@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::counts::Count;
 use super::rate::Rates;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::Beat;
 
 /// One byte over the longest question, so that longer ones show.

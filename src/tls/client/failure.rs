@@ -6,7 +6,7 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, InvalidMessage, OtherError, PeerMisbehaved};
 
 use super::meter::Flood;
-use crate::limits;
+use crate::ops::limits;
 use crate::tls::Fingerprint;
 
 /// Why the handshake with a camera failed.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::limits;
+use crate::ops::limits;
 
 /// The socket below TLS. Handshake messages, tickets, key updates and alerts cost the camera nothing and
 /// the airlock never sees them; so bytes from the wire are paid from a credit that only application data

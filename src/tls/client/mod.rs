@@ -25,7 +25,7 @@ use x509_parser::time::ASN1Time;
 pub use failure::{Failure, Untrusted, Unusable};
 
 use super::Fingerprint;
-use crate::limits;
+use crate::ops::limits;
 use meter::Meter;
 use verify::{Expectation, Verifier};
 

@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer as _, X509Version};
 use x509_parser::public_key::PublicKey;
 
 use super::{Failure, Peer, Untrusted, Unusable};
-use crate::limits;
+use crate::ops::limits;
 use crate::tls::Fingerprint;
 
 /// The least RSA key that ring verifies.

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::limits;
+use crate::ops::limits;
 
 /// Payload of a control frame (RFC 6455 5.5).
 const CONTROL_BYTES: usize = 125;

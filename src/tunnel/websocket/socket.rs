@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::frame::{self, Broken, Control, Decoder};
-use crate::limits;
+use crate::ops::limits;
 use crate::tunnel::decoded::Decoded;
 
 /// Close code of an ordinary end.

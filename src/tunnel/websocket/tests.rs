@@ -14,7 +14,7 @@ use tokio::io::{
 
 use super::Socket;
 use super::frame::{Broken, Control, Decoder};
-use crate::limits;
+use crate::ops::limits;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 

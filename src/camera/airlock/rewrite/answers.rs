@@ -8,7 +8,7 @@ use super::describe::{self, Described, Media};
 use super::player::{Player, Slot, later, overhead};
 use super::track::Track;
 use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Redial, Rewriter, Setup, Starts};
-use crate::limits;
+use crate::ops::limits;
 use crate::rtsp::{Method, Response, RtpInfo, SessionHeader, Transport, TransportMode};
 
 impl Rewriter {

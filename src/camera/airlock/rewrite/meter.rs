@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::budget::Budget;
 use crate::camera::airlock::EndReason;
-use crate::limits;
+use crate::ops::limits;
 
 /// Budgets of one camera connection.
 #[derive(Debug)]

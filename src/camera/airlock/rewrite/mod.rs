@@ -32,8 +32,8 @@ use self::login::{Authenticator, Refusals};
 use self::meter::{FRAME_COST, Meter, wide};
 use self::player::{Player, later, overhead};
 use super::{EndReason, LoginMemory, LoginUsed, OpenedTrack, Request, Starts};
-use crate::limits;
 use crate::media::Kinds;
+use crate::ops::limits;
 use crate::rtsp::{Decoder, Item, Method};
 
 /// The state machine between a camera and the depacketiser.

@@ -8,8 +8,8 @@ use super::counts::Counts;
 use super::meter::{FRAME_COST, Meter, wide};
 use super::track::{Fate, Track};
 use crate::camera::airlock::EndReason;
-use crate::limits;
 use crate::media::TrackKind;
+use crate::ops::limits;
 
 /// Items the depacketiser gave so far, per track.
 pub(in crate::camera::airlock) type Totals = [u64; limits::TRACKS];

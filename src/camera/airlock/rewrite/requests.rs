@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq as _;
 use super::login::Refusals;
 use super::player::later;
 use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Rewriter};
-use crate::limits;
+use crate::ops::limits;
 use crate::rtsp::{Method, Request, Response, Transport};
 
 impl Rewriter {

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::digest::{Algorithm, Authorization, Ha1, parse_authorization};
-use crate::limits;
+use crate::ops::limits;
 use crate::rtsp::{Decoder, Item, Method, Request as Asked};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=cam\r\nt=0 0\r\na=control:*\r\n\

@@ -2,7 +2,7 @@
 
 use super::tables::{ATTEMPTS, CANARY_MS};
 use super::*;
-use crate::chain::Verifier;
+use crate::ops::hash_log::Verifier;
 use crate::segment::ledger::Summary;
 use crate::segment::ledger::tests::{NOON, row};
 use crate::segment::{DeviceChange, DeviceEvent, DeviceText};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{MacAddr, Row};
 
 /// The ledger's files as they were when the run began.

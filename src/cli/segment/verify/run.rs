@@ -15,7 +15,7 @@ use super::namespace::within;
 use super::tries::{Sender, Tried, tries};
 use super::watch::{self, Watched, Watcher};
 use super::{Stop, service};
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::canary::{
     Control, Expect, Found, Mark, Marks, Report, Scene, Seen, Way, beacon, ways,
 };

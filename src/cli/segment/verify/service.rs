@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{CanaryResult, Place};
 
 /// Has the ledger written down to the disk.

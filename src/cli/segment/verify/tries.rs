@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Stop;
 use super::interfaces::Interface;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::canary::{Answer, Sends, Way};
 
 /// What is known of the tries.

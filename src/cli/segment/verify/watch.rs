@@ -18,7 +18,7 @@ use nix::sys::time::TimeVal;
 use tokio::time::Instant;
 
 use super::interfaces::Interface;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::MacAddr;
 use crate::segment::canary::{Found, Marks};
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
-use crate::limits::{
+use crate::ops::limits::{
     CLIENT_BUFFER_BYTES, CLIENT_QUEUE, CLIENT_SESSION_TIMEOUT, FIRST_BYTE, LOGIN, REQUEST,
     REQUESTS_PER_SECOND, WRITE_STALL, WRITE_WHOLE,
 };

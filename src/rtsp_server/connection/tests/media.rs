@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::hub::EndReason;
-use crate::limits::{DESCRIBE_WAIT, DESCRIBED_KEPT, SENDER_REPORT};
+use crate::ops::limits::{DESCRIBE_WAIT, DESCRIBED_KEPT, SENDER_REPORT};
 use crate::rtsp::{RtpInfo, SessionDescription};
 
 const ROOM: usize = 1 << 20;

@@ -25,7 +25,7 @@ use crate::load::Load;
 use crate::media::{
     AccessUnit, Codec, H264Parameters, Kinds, StreamName, StreamPattern, Track, TrackId,
 };
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 use crate::rtsp::{Decoder, Item, Method, Request, Response};
 use crate::rtsp_server::{End, Peer, Server, Settings, serve};
 

@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::limits::GOODBYE;
+use crate::ops::limits::GOODBYE;
 
 const ROOM: usize = 1 << 20;
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::tests::{begins, now, offer};
 use super::*;
-use crate::limits::SESSIONS_PER_CONNECTION;
+use crate::ops::limits::SESSIONS_PER_CONNECTION;
 use crate::rtsp::{Response, Transport};
 
 const SEQUENCES: u64 = 100_000;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::rows::Rows;
 use super::{OTHERS, Table};
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::observe::vendors::Vendor;
 use crate::segment::{DeviceChange, DeviceEvent, DeviceText, MacAddr};
 

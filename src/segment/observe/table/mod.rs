@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Vendors;
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::{
     Attempt, DAY_MS, DeviceEvent, MacAddr, Plan, Protocol, Row, Sighting, Sum, Verdict, utc_day,
 };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::observe::vendors::Vendor;
 use crate::segment::{Attempt, Destination, Protocol, Sighting};
 

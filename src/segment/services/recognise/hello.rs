@@ -5,7 +5,7 @@
 //! a fuzz target compare them.
 
 use super::{Reading, Recognition, named};
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::Protocol;
 
 const HANDSHAKE: u8 = 22;

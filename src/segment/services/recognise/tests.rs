@@ -4,7 +4,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::*;
-use crate::limits;
+use crate::ops::limits;
 
 /// What a client sends first, by rustls.
 fn hello(name: &str, protocols: &[&str]) -> Vec<u8> {

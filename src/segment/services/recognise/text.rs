@@ -1,7 +1,7 @@
 //! Protocols of lines: HTTP, RTSP, SSH and SMTP.
 
 use super::{Reading, Recognition, named};
-use crate::limits;
+use crate::ops::limits;
 use crate::segment::Protocol;
 
 /// A first line without an end in so many bytes is none of ours; a URI may be long.

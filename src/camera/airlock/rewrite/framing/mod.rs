@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use super::jpeg::Piece;
 use crate::camera::airlock::{Encoding, JpegForm};
-use crate::limits;
+use crate::ops::limits;
 
 /// What a payload turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

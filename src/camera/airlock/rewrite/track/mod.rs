@@ -12,7 +12,7 @@ use super::counts::Counts;
 use super::framing::{Bad, Framing};
 use super::packet::{OVERHEAD, Rtp, SenderReport};
 use crate::camera::airlock::{Encoding, EndReason};
-use crate::limits;
+use crate::ops::limits;
 
 /// A track that was set up, playing.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts what one part gets done; the part advances it at least every
-/// [`PROGRESS_TICK`](crate::limits::PROGRESS_TICK), idle or not.
+/// [`PROGRESS_TICK`](crate::ops::limits::PROGRESS_TICK), idle or not.
 #[derive(Debug, Clone, Default)]
 pub struct Progress(Arc<AtomicU64>);
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::limits;
+use crate::ops::limits;
 
 const BOOT: &str = "5ed1b7c0-0000-4000-8000-000000000001";
 

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     async fn advances(progress: Progress) {
-        let mut tick = interval(crate::limits::PROGRESS_TICK);
+        let mut tick = interval(crate::ops::limits::PROGRESS_TICK);
         loop {
             tick.tick().await;
             progress.advance();

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::hash::Hash;
 use super::key::{PublicKey, Signature, SigningKey};
-use crate::limits;
+use crate::ops::limits;
 
 /// What makes a signature one of this purpose and version.
 const DOMAIN: &[u8] = b"camlock ledger checkpoint 1\0";
