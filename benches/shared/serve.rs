@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use camlock::media::{Published, SharedForm};
-use camlock::rtp;
 use camlock::simulator::{Audio, Feed, PatternSettings, Source};
+use camlock::wire::rtp;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;

@@ -16,11 +16,11 @@ use super::penalty::{Key, PenaltyTable, Standing, Tag};
 use super::permit::{Permit, Principal};
 use super::settings::{Credential, Settings};
 use crate::audit::{self, Event};
-use crate::digest::{Authorization, DigestResponse, parse_authorization};
 use crate::media::StreamName;
 use crate::ops::limits;
 use crate::ops::metrics::{LoginResult, Metrics};
 use crate::tls::PeerIdentity;
+use crate::wire::digest::{Authorization, DigestResponse, parse_authorization};
 
 /// Checks credentials and grants permits. One per process.
 #[derive(Debug)]

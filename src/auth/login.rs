@@ -12,9 +12,9 @@ use super::passwords::random;
 use super::penalty::Tag;
 use super::permit::Principal;
 use super::source::Source;
-use crate::digest::DigestResponse;
 use crate::ops::limits;
 use crate::tls::PeerIdentity;
+use crate::wire::digest::DigestResponse;
 
 /// What one connection knows of its login: peer address, client certificate, nonce, the credential
 /// verified last (so that a client that repeats Basic on each request costs one password hash).

@@ -7,10 +7,10 @@ use secrecy::SecretString;
 
 use super::REALM;
 use super::passwords::random;
-use crate::digest::{Algorithm, Ha1};
 use crate::media::{Kinds, StreamPattern};
 use crate::ops::limits;
 use crate::tls::Fingerprint;
+use crate::wire::digest::{Algorithm, Ha1};
 
 /// Who may log in. Empty: nobody.
 #[derive(Debug, Clone, Default)]

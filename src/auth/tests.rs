@@ -8,11 +8,11 @@ use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
-use crate::digest::{self, Challenge, DigestChallenge};
 use crate::media::{Kinds, StreamName, StreamPattern};
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
 use crate::tls::{Fingerprint, PeerIdentity};
+use crate::wire::digest::{self, Challenge, DigestChallenge};
 
 const URI: &str = "rtsp://gate/door/main";
 const VIDEO: Kinds = Kinds { video: true, audio: false };

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use clap::{Args, ValueEnum};
 
 use super::{Exit, StopSignals, block_on, output};
-use crate::digest::Algorithm;
 use crate::ops::telemetry;
 use crate::simulator::{self, Audio, ClipName, PatternCodec, PatternSettings, Simulator, Source};
+use crate::wire::digest::Algorithm;
 
 /// Options of `simulate`.
 #[derive(Debug, Args)]

@@ -2,10 +2,10 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::digest::{
+use crate::ops::limits;
+use crate::wire::digest::{
     Authorization, Challenge, DigestChallenge, Ha1, answer, parse_authorization, parse_challenges,
 };
-use crate::ops::limits;
 
 /// Each line is read as a challenge and as an answer: within its bounds; a challenge can be written again
 /// and answered, and the answer is one that our own server takes.

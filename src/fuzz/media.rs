@@ -13,7 +13,7 @@ use crate::media::{
     JpegParameters, Policy, Published, SharedForm, Track, TrackId,
 };
 use crate::ops::limits;
-use crate::rtp;
+use crate::wire::rtp;
 
 /// Parameter sets of real encoders, one a line: codec, name, size, format, sets in base64.
 const SETS: &str = include_str!("../../tests/fixtures/media/parameter_sets.txt");

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use super::Input;
 use crate::media::{Codec, H264Parameters, Track, TrackId};
 use crate::ops::limits;
-use crate::rtsp::{
+use crate::wire::rtsp::{
     Decoder, DescribedTrack, Headers, Item, MediaSection, RtpInfo, SessionDescription,
     SessionHeader, Transport, Violation, describe,
 };

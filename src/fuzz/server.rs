@@ -10,11 +10,11 @@ use crate::auth::{Denial, Principal};
 use crate::hub::Position;
 use crate::media::{Codec, StreamName, Track, TrackId};
 use crate::ops::limits;
-use crate::rtsp::{Decoder, Item, Method, Request, Response, Transport};
 use crate::rtsp_server::machine::{
     Answer, Begin, CloseReason, Effect, Machine, Offered, PlayAction, Refusal, Refused, SessionId,
     Step,
 };
+use crate::wire::rtsp::{Decoder, Item, Method, Request, Response, Transport};
 
 /// Bytes of a client. The shell knows `Authorization: ann` (everything but `attic/*`) and `bob` (`door/*`
 /// only), `old` for a stale nonce and `slow` for a throttled one; blank lines let time pass.

@@ -32,7 +32,7 @@ fn every_check_holds_on_its_corpus() {
 
 #[test]
 fn every_check_holds_on_what_real_cameras_said() {
-    let answers = crate::rtsp::tests::corpus();
+    let answers = crate::wire::rtsp::tests::corpus();
     assert!(answers.len() >= 40, "{}", answers.len());
     for answer in answers.values() {
         for check in [rtsp_message, sdp, airlock_response] {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::media::{AccessUnit, Published, SharedForm};
-use crate::rtp::{self, Plan};
+use crate::wire::rtp::{self, Plan};
 
 /// Where a track's numbers begin; random (RFC 3550 5.1, 8.1).
 #[derive(Debug, Clone, Copy)]

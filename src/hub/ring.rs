@@ -11,7 +11,7 @@ use super::numbering::{Numbering, Origin};
 use crate::media::{AccessUnit, Published, Track, TrackId, TrackKind};
 use crate::ops::limits;
 use crate::ops::metrics::UnitRefused;
-use crate::rtp;
+use crate::wire::rtp;
 
 /// What an entry costs beside its media and form: the structures around them, rounded up.
 const ENTRY_BYTES: usize = 512;

@@ -12,7 +12,7 @@ use tokio::net::tcp::WriteHalf;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::rtsp::{
+use crate::wire::rtsp::{
     Decoder, Item, Method, Request, Response, RtpInfo, SessionHeader, Transport, TransportMode,
     Violation,
 };

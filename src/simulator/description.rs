@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::media::{Codec, Track, TrackKind};
-use crate::rtp;
+use crate::wire::rtp;
 
 /// The description of a profile.
 pub(super) fn describe(tracks: &[Arc<Track>]) -> String {

@@ -2,11 +2,11 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::digest::{
+use crate::wire::digest::{
     Algorithm, Authorization, DigestChallenge, DigestResponse, Ha1, basic_challenge,
     parse_authorization,
 };
-use crate::rtsp::Request;
+use crate::wire::rtsp::Request;
 
 /// What login a camera asks for.
 #[derive(Debug, Clone)]

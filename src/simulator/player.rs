@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::media::{Published, SharedForm, Track};
 use crate::ops::limits;
-use crate::rtp::{self, ReportPoint};
+use crate::wire::rtp::{self, ReportPoint};
 
 use super::source::{Feed, Unit};
 

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
-use crate::digest::Algorithm;
 use crate::media::TrackId;
+use crate::wire::digest::Algorithm;
 
 const PATTERN: PatternSettings = PatternSettings {
     codec: PatternCodec::H264,

@@ -5,8 +5,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 use camlock::camera::airlock::EndReason;
 use camlock::camera::airlock::bench::Passage;
-use camlock::rtsp::{DescribedTrack, describe};
 use camlock::simulator::{PatternCodec, Unit};
+use camlock::wire::rtsp::{DescribedTrack, describe};
 
 use super::{Clock, Numbers, Result, Step, bytes, pictures};
 

@@ -1,7 +1,7 @@
 //! RTSP messages as clients and cameras write them.
 
 use bytes::BytesMut;
-use camlock::rtsp::{Decoder, Item};
+use camlock::wire::rtsp::{Decoder, Item};
 
 use super::{Result, Step};
 

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use camlock::media::{AccessUnit, Published, SharedForm};
-use camlock::rtp;
 use camlock::simulator::{Audio, ClipName, Feed, PatternCodec, PatternSettings, Source, Unit};
+use camlock::wire::rtp;
 
 use media::{Form, Plan, PolicyStep};
 

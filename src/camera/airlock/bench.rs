@@ -9,7 +9,7 @@ use super::rewrite::Rewriter;
 use super::{BasicPolicy, EndReason, LoginMemory, Request};
 use crate::media::Kinds;
 use crate::ops::limits;
-use crate::rtsp::{Decoder, Item, Response};
+use crate::wire::rtsp::{Decoder, Item, Response};
 
 const DOOR: &str = "rtsp://127.0.0.1:1/0123456789abcdef0123456789abcdef/";
 const CAMERA: &str = "rtsp://192.0.2.7:554/live";

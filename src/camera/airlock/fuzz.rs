@@ -19,7 +19,7 @@ use super::rewrite::{Next, Rewriter};
 use super::{BasicPolicy, EndReason, Login, LoginMemory, Request};
 use crate::media::Kinds;
 use crate::ops::limits;
-use crate::rtsp::{self, Decoder, Item, Method, Response, RtpInfo, SessionDescription};
+use crate::wire::rtsp::{self, Decoder, Item, Method, Response, RtpInfo, SessionDescription};
 
 const DOOR: &str = "rtsp://127.0.0.1:1/0123456789abcdef0123456789abcdef/";
 const URL: &str = "rtsp://192.0.2.7:554/live?channel=1";

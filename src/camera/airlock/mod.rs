@@ -26,8 +26,8 @@ mod tests;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::digest::Algorithm;
 use crate::media::{G726, Kinds, TrackKind};
+use crate::wire::digest::Algorithm;
 
 pub use items::Items;
 pub use open::open;

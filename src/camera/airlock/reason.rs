@@ -48,7 +48,7 @@ pub enum EndReason {
     /// The camera answered with another error status.
     Status(u16),
     /// Not RTSP, or a message over the limits of the grammar.
-    Grammar(crate::rtsp::Violation),
+    Grammar(crate::wire::rtsp::Violation),
     /// The session description breaks a limit.
     Description,
     /// Nothing in the session description that we take.
@@ -364,7 +364,7 @@ mod tests {
             EndReason::Status(451).to_string(),
             "the camera refused a request with status 451"
         );
-        let grammar = EndReason::Grammar(crate::rtsp::Violation::NotRtsp).to_string();
+        let grammar = EndReason::Grammar(crate::wire::rtsp::Violation::NotRtsp).to_string();
         assert!(grammar.ends_with(": not RTSP/1.0"), "{grammar}");
         assert!(EndReason::UnitNals.to_string().ends_with("(512)"));
         assert_eq!(EndReason::Status(451).label(), "status");
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn the_reasons_are_these() {
-        let all = every!(EndReason; CameraClosed, CameraLost, BrokenTls, RedialFailed, NoAnswer, SlowMessage, CameraNotReading, NoFirstUnit, Stalled, TooSlow, LoginRequired, LoginRefused, Forbidden, BasicRefused, BasicAfterDigest, UnknownChallenge, NotFound, Busy, Redirected, Status(451), Grammar(crate::rtsp::Violation::NotRtsp), Description, NoUsableMedia, NotInterleaved, ChannelConflict, BadPackets, UnitBytes, UnitPackets, UnitNals, Jpeg(JpegForm::Side), Unacknowledged, UnitRate, ByteRate, Overhead, Depacketiser, Panicked, ConsumerStalled, Door, BadRequest, Stopped);
+        let all = every!(EndReason; CameraClosed, CameraLost, BrokenTls, RedialFailed, NoAnswer, SlowMessage, CameraNotReading, NoFirstUnit, Stalled, TooSlow, LoginRequired, LoginRefused, Forbidden, BasicRefused, BasicAfterDigest, UnknownChallenge, NotFound, Busy, Redirected, Status(451), Grammar(crate::wire::rtsp::Violation::NotRtsp), Description, NoUsableMedia, NotInterleaved, ChannelConflict, BadPackets, UnitBytes, UnitPackets, UnitNals, Jpeg(JpegForm::Side), Unacknowledged, UnitRate, ByteRate, Overhead, Depacketiser, Panicked, ConsumerStalled, Door, BadRequest, Stopped);
         assert_surface!("camera-session-ends", all.map(EndReason::label).join("\n"));
     }
 }

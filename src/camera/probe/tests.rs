@@ -1,11 +1,11 @@
 //! Against simulated cameras, over sockets on loopback, in real time.
 
 use super::*;
-use crate::digest::Algorithm;
 use crate::media::Codec;
 use crate::simulator::{
     Account, Audio, CameraSettings, ClipName, Login as Asked, ProfileSettings, Simulator, Source,
 };
+use crate::wire::digest::Algorithm;
 
 fn camera(source: ClipName, audio: Audio, login: Asked) -> Simulator {
     let source = Source::Clip(source);

@@ -12,13 +12,13 @@ use tokio::time::timeout;
 use super::*;
 use crate::auth::Permit;
 use crate::control::Health;
-use crate::digest::Algorithm;
 use crate::hub::{EndReason, Interrupt, Subscription};
 use crate::media::{Kinds, Published, TrackId, TrackKind};
 use crate::ops::limits;
-use crate::rtsp::{Decoder, Item, Method};
 use crate::segment;
 use crate::simulator::{self, Audio, ClipName, Feed, Simulator, Source};
+use crate::wire::digest::Algorithm;
+use crate::wire::rtsp::{Decoder, Item, Method};
 
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -7,9 +7,9 @@ use super::*;
 use crate::camera::airlock::{Counts, LoginUsed};
 use crate::camera::probe::{ProbedTrack, Quirk};
 use crate::config::Surroundings;
-use crate::digest::Algorithm;
 use crate::media::{Codec, DropCounts, DropReason, Track, TrackId, TrackKind};
 use crate::simulator::{Audio, ClipName, Feed, Source};
+use crate::wire::digest::Algorithm;
 
 #[derive(Debug, Parser)]
 struct Line {

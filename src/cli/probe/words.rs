@@ -1,8 +1,8 @@
 //! Codecs in words.
 
 use crate::camera::airlock::LoginUsed;
-use crate::digest::Algorithm;
 use crate::media::{Codec, H264Parameters, H265Parameters};
+use crate::wire::digest::Algorithm;
 
 /// What a track is, for people and for JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]

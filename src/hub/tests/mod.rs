@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::media::{Codec, H264Parameters, Kinds, Track, TrackId};
-use crate::rtp;
+use crate::wire::rtp;
 
 pub(super) fn video(id: u8, width: u16, pps: u8) -> Arc<Track> {
     let codec = Codec::H264(H264Parameters {

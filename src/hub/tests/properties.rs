@@ -18,7 +18,7 @@ use crate::hub::ring::{Pushed, Ring};
 use crate::hub::seeded::{self, Bug};
 use crate::media::{AccessUnit, Kinds, Published, SharedForm, Track, TrackId, TrackKind};
 use crate::ops::metrics::UnitRefused;
-use crate::rtp;
+use crate::wire::rtp;
 
 const TRACKS: usize = 3;
 /// Sound is track 1; the others are pictures.

@@ -10,8 +10,8 @@ use super::{Connection, READ_BYTES, Stage};
 use crate::audit::{self, Event};
 use crate::hub::EndReason;
 use crate::load::Resource;
-use crate::rtsp::Violation;
 use crate::rtsp_server::machine::CloseReason;
+use crate::wire::rtsp::Violation;
 
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -27,7 +27,7 @@ use crate::hub::{Interrupt, Subscription};
 use crate::load::{Lack, Reader};
 use crate::media::{StreamName, TrackId};
 use crate::ops::limits;
-use crate::rtsp::{Decoder, Item, Response};
+use crate::wire::rtsp::{Decoder, Item, Response};
 
 use deadlines::{Partial, Timer};
 pub use end::End;

@@ -14,8 +14,8 @@ use crate::load::Behind;
 use crate::media::{Published, TrackId};
 use crate::ops::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
 use crate::ops::metrics::{RtspReader, RtspSession};
-use crate::rtp::{self, ReportPoint};
 use crate::rtsp_server::machine::{Channels, SessionId};
+use crate::wire::rtp::{self, ReportPoint};
 
 /// A report goes before the first unit that comes this long after the last one. Where none comes, it goes
 /// alone after [`SENDER_REPORT`].

@@ -8,7 +8,7 @@ use super::step::{Answer, CloseReason, Effect, Refusal, Refused, Step};
 use crate::auth::Denial;
 use crate::load::Resource;
 use crate::ops::limits::OVERLOAD_EASES;
-use crate::rtsp::Response;
+use crate::wire::rtsp::Response;
 
 /// `Server`: the product, and no version for scanners to collect.
 const SERVER: &str = "Camlock";

@@ -14,8 +14,8 @@ use super::{Machine, named_id};
 use crate::auth::Principal;
 use crate::media::TrackId;
 use crate::ops::limits::SESSIONS_PER_CONNECTION;
-use crate::rtp::payload_type;
-use crate::rtsp::{
+use crate::wire::rtp::payload_type;
+use crate::wire::rtsp::{
     DescribedTrack, Method, Request, RtpInfo, SessionHeader, Transport, TransportMode, describe,
 };
 

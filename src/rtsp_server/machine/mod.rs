@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::auth::{Denial, Principal};
 use crate::ops::limits;
-use crate::rtsp::{Method, Request, SessionHeader};
+use crate::wire::rtsp::{Method, Request, SessionHeader};
 
 use answer::Reply;
 use rate::Rate;

@@ -1,7 +1,7 @@
 //! What the headers of a request say, one small question each.
 
 use crate::ops::limits::QUOTED_TEXT_BYTES;
-use crate::rtsp::{Headers, Transport, TransportMode};
+use crate::wire::rtsp::{Headers, Transport, TransportMode};
 
 /// `Public` and `Allow`: the methods this server has (RFC 2326 10.1).
 pub(super) const METHODS: &str =

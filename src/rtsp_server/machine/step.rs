@@ -9,7 +9,7 @@ use crate::auth::{Denial, Principal};
 use crate::hub::Position;
 use crate::load::Resource;
 use crate::media::{StreamName, Track, TrackId};
-use crate::rtsp::{Request, Response};
+use crate::wire::rtsp::{Request, Response};
 
 /// What a request needs next. Each value but the answer goes back into the machine with its outcome.
 #[derive(Debug)]

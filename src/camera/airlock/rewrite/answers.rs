@@ -9,7 +9,7 @@ use super::player::{Player, Slot, later, overhead};
 use super::track::Track;
 use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Redial, Rewriter, Setup, Starts};
 use crate::ops::limits;
-use crate::rtsp::{Method, Response, RtpInfo, SessionHeader, Transport, TransportMode};
+use crate::wire::rtsp::{Method, Response, RtpInfo, SessionHeader, Transport, TransportMode};
 
 impl Rewriter {
     /// An answer of the camera. One without number belongs to the one open request.

@@ -11,7 +11,7 @@ use super::track::payload_type;
 use crate::camera::airlock::{Encoding, EndReason};
 use crate::media::{G726, G726Packing, Kinds, TrackKind};
 use crate::ops::limits;
-use crate::rtsp::{MediaSection, Response, SessionDescription};
+use crate::wire::rtsp::{MediaSection, Response, SessionDescription};
 
 /// What a DESCRIBE answer says, as far as we take it.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The camera's login: which challenge is answered, and with what.
 
 use crate::camera::airlock::{BasicPolicy, EndReason, Login, LoginMemory, LoginUsed};
-use crate::digest::{self, Challenge, DigestChallenge};
+use crate::wire::digest::{self, Challenge, DigestChallenge};
 
 /// State of the login on one camera connection and across re-dials.
 #[derive(Debug)]

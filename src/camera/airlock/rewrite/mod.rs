@@ -34,7 +34,7 @@ use self::player::{Player, later, overhead};
 use super::{EndReason, LoginMemory, LoginUsed, OpenedTrack, Request, Starts};
 use crate::media::Kinds;
 use crate::ops::limits;
-use crate::rtsp::{Decoder, Item, Method};
+use crate::wire::rtsp::{Decoder, Item, Method};
 
 /// The state machine between a camera and the depacketiser.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::login::Refusals;
 use super::player::later;
 use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Rewriter};
 use crate::ops::limits;
-use crate::rtsp::{Method, Request, Response, Transport};
+use crate::wire::rtsp::{Method, Request, Response, Transport};
 
 impl Rewriter {
     /// A request of the depacketiser: DESCRIBE, SETUP and PLAY become ours, the rest is answered here.

@@ -18,9 +18,9 @@ use tokio::io::{
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::digest::{Algorithm, Authorization, Ha1, parse_authorization};
 use crate::ops::limits;
-use crate::rtsp::{Decoder, Item, Method, Request as Asked};
+use crate::wire::digest::{Algorithm, Authorization, Ha1, parse_authorization};
+use crate::wire::rtsp::{Decoder, Item, Method, Request as Asked};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=cam\r\nt=0 0\r\na=control:*\r\n\
     m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n\

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::hub::EndReason;
 use crate::ops::limits::{DESCRIBE_WAIT, DESCRIBED_KEPT, SENDER_REPORT};
-use crate::rtsp::{RtpInfo, SessionDescription};
+use crate::wire::rtsp::{RtpInfo, SessionDescription};
 
 const ROOM: usize = 1 << 20;
 

@@ -26,8 +26,8 @@ use crate::media::{
     AccessUnit, Codec, H264Parameters, Kinds, StreamName, StreamPattern, Track, TrackId,
 };
 use crate::ops::metrics::Metrics;
-use crate::rtsp::{Decoder, Item, Method, Request, Response};
 use crate::rtsp_server::{End, Peer, Server, Settings, serve};
+use crate::wire::rtsp::{Decoder, Item, Method, Request, Response};
 
 pub(super) const URL: &str = "rtsps://gate/door/main";
 pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::tests::{begins, now, offer};
 use super::*;
 use crate::ops::limits::SESSIONS_PER_CONNECTION;
-use crate::rtsp::{Response, Transport};
+use crate::wire::rtsp::{Response, Transport};
 
 const SEQUENCES: u64 = 100_000;
 const TIMEOUT: Duration = Duration::from_secs(60);

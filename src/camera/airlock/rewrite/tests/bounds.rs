@@ -2,7 +2,7 @@
 //! beside [`super::super::track`].
 
 use super::*;
-use crate::rtsp::Violation;
+use crate::wire::rtsp::Violation;
 
 /// A lawful picture a tenth of a second, acknowledged, while `each` says more.
 fn played(seconds: u32, mut each: impl FnMut(&mut Bench) -> Result<(), EndReason>) -> EndReason {

@@ -1,7 +1,7 @@
 //! Logins over whole exchanges, judged by the server side of the digest module.
 
 use super::*;
-use crate::digest::{Algorithm, Authorization, Ha1, parse_authorization};
+use crate::wire::digest::{Algorithm, Authorization, Ha1, parse_authorization};
 
 const BASIC: &str = "WWW-Authenticate: Basic realm=\"cam\"\r\n";
 

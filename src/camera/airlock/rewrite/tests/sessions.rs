@@ -3,7 +3,7 @@
 use super::*;
 use crate::camera::airlock::{Encoding, JpegForm};
 use crate::media::G726;
-use crate::rtsp::SessionDescription;
+use crate::wire::rtsp::SessionDescription;
 
 #[test]
 fn a_plain_session_on_both_sides() {

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::super::{proves, with_length};
-use crate::digest::Algorithm;
-use crate::rtsp::{
+use crate::wire::digest::Algorithm;
+use crate::wire::rtsp::{
     Decoder, Item, Method, Request, Response, RtpInfo, SessionDescription, Transport,
 };
 

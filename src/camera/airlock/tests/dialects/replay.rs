@@ -7,7 +7,7 @@ use super::cameras::Transcript;
 use super::peer::{Script, Then, describes, response};
 use super::seen::{Bare, Seen, Through, Until, bare, through};
 use crate::camera::airlock::{Counts, EndReason};
-use crate::rtsp::{Method, SessionDescription};
+use crate::wire::rtsp::{Method, SessionDescription};
 
 /// The transcripts by name.
 pub(super) type Corpus = BTreeMap<String, String>;
@@ -46,7 +46,7 @@ pub(super) enum Outcome {
 }
 
 pub(super) fn corpus() -> Corpus {
-    let files = crate::rtsp::tests::corpus().into_iter();
+    let files = crate::wire::rtsp::tests::corpus().into_iter();
     files
         .map(|(file, bytes)| {
             (file.trim_end_matches(".txt").to_owned(), String::from_utf8(bytes).unwrap())

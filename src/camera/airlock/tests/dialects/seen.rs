@@ -17,7 +17,7 @@ use url::Url;
 use super::super::{no_redial, request};
 use super::peer::Script;
 use crate::camera::airlock::{Counts, EndReason, LoginMemory, Opened, Request, open};
-use crate::rtsp::Method;
+use crate::wire::rtsp::Method;
 
 /// All that must not change on the way through the airlock.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,7 +63,7 @@ pub(super) struct Through {
     pub(super) result: Result<Seen, EndReason>,
     pub(super) counts: Counts,
     /// Requests as the camera got them.
-    pub(super) requests: Vec<crate::rtsp::Request>,
+    pub(super) requests: Vec<crate::wire::rtsp::Request>,
 }
 
 /// How a session of bare retina went.
@@ -195,7 +195,7 @@ async fn play_through(opened: Opened, until: Until) -> (Result<Seen, EndReason>,
 
 async fn start(
     script: Script,
-) -> (Url, String, tokio::task::JoinHandle<Vec<crate::rtsp::Request>>) {
+) -> (Url, String, tokio::task::JoinHandle<Vec<crate::wire::rtsp::Request>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let url = Url::parse(&format!("rtsp://127.0.0.1:{port}/live?a=b")).unwrap();
@@ -204,7 +204,7 @@ async fn start(
     (url, port, camera)
 }
 
-fn wire(requests: &[crate::rtsp::Request], port: &str) -> Vec<String> {
+fn wire(requests: &[crate::wire::rtsp::Request], port: &str) -> Vec<String> {
     let lines = requests.iter().filter(|asked| asked.method != Method::Teardown);
     lines
         .map(|asked| format!("{} {}", asked.method.token(), asked.uri.replace(port, "PORT")))

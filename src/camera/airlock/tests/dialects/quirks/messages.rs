@@ -5,7 +5,7 @@ use super::super::replay::{BEAT, kept_alive};
 use super::super::seen::{Seen, Through, Until, bare, through};
 use super::{Alone, assert_plain, both, judge};
 use crate::camera::airlock::Oddities;
-use crate::rtsp::Method;
+use crate::wire::rtsp::Method;
 
 /// A plain session with this answer to DESCRIBE.
 async fn described(describe: String) -> (Seen, Alone) {
@@ -117,7 +117,7 @@ pub(super) async fn user_agent_wanted() -> Alone {
 }
 
 /// A plain session whose answers are all changed; what the airlock notes of it.
-async fn twisted(odd: Oddities, twist: fn(&crate::rtsp::Request, String) -> String) -> Alone {
+async fn twisted(odd: Oddities, twist: fn(&crate::wire::rtsp::Request, String) -> String) -> Alone {
     let (seen, through, alone) = both(Script { twist, ..Script::plain() }).await;
     assert_plain(&seen);
     assert_eq!(through.counts.odd, odd);
@@ -231,7 +231,7 @@ pub(super) async fn set_parameter_answered_badly() -> Alone {
 }
 
 pub(super) async fn keep_alive_with_a_wrong_number() -> Alone {
-    let twist = |asked: &crate::rtsp::Request, answer: String| {
+    let twist = |asked: &crate::wire::rtsp::Request, answer: String| {
         if asked.method == Method::Options { one_behind(asked, &answer) } else { answer }
     };
     let (_, through, alone) = long(Script { twist, ..Script::plain() }).await;
@@ -240,13 +240,13 @@ pub(super) async fn keep_alive_with_a_wrong_number() -> Alone {
 }
 
 pub(super) async fn keep_alive_unanswered() -> Alone {
-    let twist = |asked: &crate::rtsp::Request, answer| {
+    let twist = |asked: &crate::wire::rtsp::Request, answer| {
         if asked.method == Method::Options { String::new() } else { answer }
     };
     long(Script { twist, ..Script::plain() }).await.2
 }
 
-fn one_behind(asked: &crate::rtsp::Request, answer: &str) -> String {
+fn one_behind(asked: &crate::wire::rtsp::Request, answer: &str) -> String {
     let cseq = asked.cseq().unwrap();
     answer.replace(&format!("CSeq: {cseq}"), &format!("CSeq: {}", cseq - 1))
 }

@@ -8,9 +8,9 @@ use super::oracle::{framed, through_retina, through_retina_with};
 use super::*;
 use crate::media::{JpegHead, JpegParameters, Policy};
 
-pub(super) const JPEG_420: &[u8] = include_bytes!("../../../tests/fixtures/media/jpeg_420.jpg");
-const JPEG_422: &[u8] = include_bytes!("../../../tests/fixtures/media/jpeg_422.jpg");
-const JPEG_RESTARTS: &[u8] = include_bytes!("../../../tests/fixtures/media/jpeg_restarts.jpg");
+pub(super) const JPEG_420: &[u8] = include_bytes!("../../../../tests/fixtures/media/jpeg_420.jpg");
+const JPEG_422: &[u8] = include_bytes!("../../../../tests/fixtures/media/jpeg_422.jpg");
+const JPEG_RESTARTS: &[u8] = include_bytes!("../../../../tests/fixtures/media/jpeg_restarts.jpg");
 
 pub(super) fn jpeg() -> Codec {
     Codec::Jpeg(JpegParameters { width: 64, height: 48 })
