@@ -24,8 +24,6 @@ macro_rules! every {
 }
 
 pub mod app;
-pub mod audit;
-pub mod auth;
 pub mod camera;
 pub mod cli;
 pub mod config;
@@ -38,10 +36,9 @@ pub mod listen;
 pub mod load;
 pub mod media;
 pub mod ops;
-pub mod pki;
 pub mod rtsp_server;
 pub mod segment;
 pub mod simulator;
-pub mod tls;
+pub mod trust;
 pub mod tunnel;
 pub mod wire;

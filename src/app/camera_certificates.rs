@@ -51,7 +51,7 @@ fn read(file: &Path) -> io::Result<Certificates> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::Fingerprint;
+    use crate::trust::tls::Fingerprint;
 
     /// A folder that is gone with the test.
     struct Folder(std::path::PathBuf);
@@ -102,8 +102,8 @@ mod tests {
     fn the_files_of_the_state_directory_are_these() {
         let folder = Folder::new("surface");
         let state = folder.0.join("state");
-        let names = crate::pki::Names { dns: vec!["g".to_owned()], ip: Vec::new() };
-        crate::pki::ensure(&state, &names, std::time::SystemTime::now()).unwrap();
+        let names = crate::trust::pki::Names { dns: vec!["g".to_owned()], ip: Vec::new() };
+        crate::trust::pki::ensure(&state, &names, std::time::SystemTime::now()).unwrap();
         let print = Fingerprint::of(b"");
         write(&state.join("camera-certificates"), &[("door".to_owned(), print)].into()).unwrap();
         let mut files: Vec<_> = std::fs::read_dir(&state).unwrap().flatten().collect();

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use super::StartError;
 use crate::config::{CertificateSource, Settings, TlsSettings};
-use crate::{pki, tls};
+use crate::trust::pki;
+use crate::trust::tls;
 
 /// How often files are read again and an ageing certificate is renewed.
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -19,7 +19,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::auth::{Authenticator, Offer};
 use crate::camera::Books;
 use crate::config::Settings;
 use crate::control::{Board, LinkState, SegmentBoard};
@@ -31,10 +30,11 @@ use crate::ops::limits;
 use crate::ops::metrics::{Metrics, ReloadOutcome};
 use crate::ops::systemd;
 use crate::ops::systemd::{BadSockets, Sockets, Watched};
-use crate::pki;
 use crate::rtsp_server::{self, Peer, Server};
 use crate::segment;
-use crate::tls;
+use crate::trust::auth::{Authenticator, Offer};
+use crate::trust::pki;
+use crate::trust::tls;
 use crate::tunnel::{Arrived, Entered, Tunnels};
 
 use crate::segment::feed::Feed;

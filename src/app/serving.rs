@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::audit::{self, Event};
 use crate::control::SegmentBoard;
 use crate::load::Load;
 use crate::ops::metrics::Metrics;
 use crate::segment::{CanaryPolicy, CanaryResult, now_ms};
+use crate::trust::audit::{self, Event};
 
 /// Lets serve or not, for as long as the gateway runs: at each verdict, and each second for its age.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ops::limits;
-use crate::tls::Fingerprint;
+use crate::trust::tls::Fingerprint;
 
 /// Writes the whole book where it outlives the process, before it returns. Called off the runtime's
 /// threads, one call at a time.

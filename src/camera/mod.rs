@@ -29,7 +29,7 @@ use crate::hub::{CannotDeclare, Hub};
 use crate::media::StreamName;
 use crate::ops::metrics::Metrics;
 use crate::segment::Segment;
-use crate::tls::client::Trust;
+use crate::trust::tls::client::Trust;
 
 /// One camera. Its address stands in [`crate::segment::Settings`] under the same name.
 #[derive(Debug, Clone)]

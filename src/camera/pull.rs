@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::audit::{self, Event};
 use crate::hub::Publisher;
 use crate::media::{Refused, StreamName};
 use crate::ops::limits;
 use crate::ops::metrics::{CameraStreamMetrics, Metrics};
 use crate::segment::NoDoor;
-use crate::tls::Fingerprint;
-use crate::tls::client::Failure as TlsFailure;
+use crate::trust::audit::{self, Event};
+use crate::trust::tls::Fingerprint;
+use crate::trust::tls::client::Failure as TlsFailure;
 
 use super::airlock::{Counts, EndReason, LoginMemory, Opened, Request};
 use super::certificate_book::BookFailure;

@@ -11,13 +11,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::audit::{self, Event};
 use crate::control::{Board, Health};
 use crate::hub::Hub;
 use crate::media::{Kinds, StreamName};
 use crate::ops::limits;
 use crate::ops::metrics::{CameraState, Metrics};
 use crate::segment::Segment;
+use crate::trust::audit::{self, Event};
 
 use super::airlock::{EndReason, Fault, LoginMemory, Request};
 use super::backoff::{BackOff, Ladder};

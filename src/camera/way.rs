@@ -11,8 +11,8 @@ use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Requ
 use super::certificate_book::{BookFailure, CertificateBook, Noted};
 use super::pull::Ending;
 use crate::segment::{CameraAddr, NotDialled, Segment};
-use crate::tls::Line;
-use crate::tls::client::{self, Expected, Failure as TlsFailure, Peer, Trust};
+use crate::trust::tls::Line;
+use crate::trust::tls::client::{self, Expected, Failure as TlsFailure, Peer, Trust};
 
 /// Where a camera is, and how it is known.
 #[derive(Debug, Clone)]

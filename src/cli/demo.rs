@@ -12,12 +12,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Exit, StopSignals, block_on, check, output};
 use crate::app::Gateway;
-use crate::auth;
 use crate::config;
 use crate::control::Health;
 use crate::ops::systemd::Sockets;
 use crate::ops::telemetry;
 use crate::simulator::{self, Audio, ClipName, Simulator, Source};
+use crate::trust::auth;
 
 const USER: &str = "viewer";
 const STREAMS: [&str; 3] = ["door/main", "yard/main", "yard/sub"];

@@ -6,8 +6,8 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Exit, output};
-use crate::auth;
 use crate::ops::limits;
+use crate::trust::auth;
 
 /// Options of `hash-password`.
 #[derive(Debug, Args)]

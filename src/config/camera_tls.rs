@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Reading;
 use super::reader::{At, Table};
-use crate::tls::client::{Authority, BadAuthority, Trust};
+use crate::trust::tls::client::{Authority, BadAuthority, Trust};
 
 const ALLOWED: &str = "use \"sha256:FINGERPRINT\" (as `openssl x509 -noout -fingerprint -sha256` or `camlock probe` print it), \
                        \"ca:/path/to/ca.pem\" or \"first-use\"; leave it out for plain RTSP";

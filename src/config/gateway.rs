@@ -7,16 +7,16 @@ use std::sync::Arc;
 use super::Reading;
 use super::reader::{At, Table, socket_addr};
 use super::secret;
-use crate::auth::{Offer, Scheme};
 use crate::http;
 use crate::hub;
 use crate::load;
 use crate::ops::limits;
 use crate::ops::telemetry;
 use crate::ops::telemetry::{Format, Level};
-use crate::pki::Names;
 use crate::segment::{CanaryPolicy, Mode};
-use crate::tls::{ClientCa, ClientCertificates, Versions};
+use crate::trust::auth::{Offer, Scheme};
+use crate::trust::pki::Names;
+use crate::trust::tls::{ClientCa, ClientCertificates, Versions};
 use crate::tunnel;
 
 /// TLS towards clients.

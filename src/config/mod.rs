@@ -16,14 +16,14 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::auth;
 use crate::camera::CameraSettings;
 use crate::http;
 use crate::hub;
 use crate::load;
 use crate::ops::telemetry;
-use crate::pki;
 use crate::segment;
+use crate::trust::auth;
+use crate::trust::pki;
 
 use fault::Collector;
 pub use fault::{Fault, Faults};

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::Reading;
 use super::reader::{At, Table};
 use super::secret;
-use crate::auth;
 use crate::media::{Kinds, StreamPattern};
+use crate::trust::auth;
 
 const MAY: &[(&str, Kinds)] = &[
     ("view", Kinds { video: true, audio: false }),

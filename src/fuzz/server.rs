@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::now;
-use crate::auth::{Denial, Principal};
 use crate::hub::Position;
 use crate::media::{Codec, StreamName, Track, TrackId};
 use crate::ops::limits;
@@ -14,6 +13,7 @@ use crate::rtsp_server::machine::{
     Answer, Begin, CloseReason, Effect, Machine, Offered, PlayAction, Refusal, Refused, SessionId,
     Step,
 };
+use crate::trust::auth::{Denial, Principal};
 use crate::wire::rtsp::{Decoder, Item, Method, Request, Response, Transport};
 
 /// Bytes of a client. The shell knows `Authorization: ann` (everything but `attic/*`) and `bob` (`door/*`

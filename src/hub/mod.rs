@@ -24,10 +24,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::auth::Permit;
 use crate::media::{AccessUnit, StreamName, Track};
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
+use crate::trust::auth::Permit;
 use budget::Budget;
 use stream::Stream;
 

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use super::bell::Ear;
 use super::cursor::Cursor;
 use super::stream::Stream;
-use crate::auth::Permit;
 use crate::media::{Published, Track, TrackId};
+use crate::trust::auth::Permit;
 
 /// A reader's place in a stream. The permit is looked at before each unit and watched while waiting.
 pub struct Subscription {

@@ -18,12 +18,12 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 use super::open::{Open, Stop};
-use crate::audit::{self, Event};
-use crate::auth::{Arrival, Places, PreAuthPlace};
 use crate::ops::limits;
 use crate::ops::metrics::{Ending, Metrics};
 use crate::ops::systemd::Progress;
-use crate::tls::{Line, PeerIdentity, peer_identity};
+use crate::trust::audit::{self, Event};
+use crate::trust::auth::{Arrival, Places, PreAuthPlace};
+use crate::trust::tls::{Line, PeerIdentity, peer_identity};
 
 /// A client dead without a word is noticed after about two minutes, if nothing is written to it.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);

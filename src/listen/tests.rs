@@ -21,11 +21,13 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::accept::Pause;
 use super::*;
-use crate::auth::{Authenticator, Credential, Offer, Presented, Settings, User, hash_password};
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
-use crate::pki::tests::{TestDir, client, made};
-use crate::tls::ClientCertificates;
+use crate::trust::auth::{
+    Authenticator, Credential, Offer, Presented, Settings, User, hash_password,
+};
+use crate::trust::pki::tests::{TestDir, client, made};
+use crate::trust::tls::ClientCertificates;
 
 /// A listener whose accepted connections come out of a channel. Drop closes all.
 struct Open {

@@ -13,9 +13,9 @@ mod reason;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::audit::{self, Event};
 use crate::ops::limits;
 use crate::ops::metrics::{Metrics, ScarceMetrics};
+use crate::trust::audit::{self, Event};
 
 use lateness::Lateness;
 pub use level::Level;

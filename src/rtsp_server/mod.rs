@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::auth::{Authenticator, Offer};
 use crate::hub::Hub;
 use crate::load::Load;
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
-use crate::tls::PeerIdentity;
+use crate::trust::auth::{Authenticator, Offer};
+use crate::trust::tls::PeerIdentity;
 
 pub use connection::{End, serve};
 

@@ -19,8 +19,8 @@ use tokio::time::timeout;
 
 use super::wire::{ASK_BYTES, Answer, Ask, Refusal};
 use super::{Beat, Plan};
-use crate::audit::{self, Event};
 use crate::ops::limits;
+use crate::trust::audit::{self, Event};
 
 /// Answers asks for cameras of the newest plan until the future is dropped. At most [`limits::SEGMENT_ASKS`] at
 /// once; others wait in the kernel's queue. Beats at least once a second.

@@ -15,10 +15,10 @@ use tokio::time::{sleep, timeout};
 
 use super::wire::{BadWire, NewsReader};
 use super::{CanaryResult, DeviceEvent, News, Place, Protocol, Pulse, Sums, Verdict};
-use crate::audit::{self, Event, quoted};
 use crate::control::{CanaryState, LinkState, SegmentBoard};
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
+use crate::trust::audit::{self, Event, quoted};
 
 /// Where news goes.
 #[derive(Debug)]

@@ -14,11 +14,11 @@ use super::https::Halves;
 use super::pending::{Owner, Pending, Refused, Ticket};
 use super::websocket::Socket;
 use super::{ByteStream, Settings};
-use crate::audit::{self, Event};
-use crate::auth::PreAuthPlace;
 use crate::ops::limits;
 use crate::ops::metrics::{Metrics, TunnelKind};
-use crate::tls::PeerIdentity;
+use crate::trust::audit::{self, Event};
+use crate::trust::auth::PreAuthPlace;
+use crate::trust::tls::PeerIdentity;
 
 /// The tunnels of all listeners.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::head::Cookie;
-use crate::auth::Source;
 use crate::ops::limits;
-use crate::tls::Fingerprint;
+use crate::trust::auth::Source;
+use crate::trust::tls::Fingerprint;
 
 /// Who a half belongs to. Both halves must say the same.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
-use crate::auth::{Arrival, Places, PreAuthPlace};
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
-use crate::tls::{Fingerprint, PeerIdentity};
+use crate::trust::auth::{Arrival, Places, PreAuthPlace};
+use crate::trust::tls::{Fingerprint, PeerIdentity};
 
 const OURS: &str = "192.0.2.1:1000";
 

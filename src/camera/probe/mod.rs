@@ -22,7 +22,7 @@ use crate::camera::supervisor::USER_AGENT;
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
 use crate::ops::limits;
 use crate::segment::{self, Segment};
-use crate::tls::client::{Peer, Trust};
+use crate::trust::tls::client::{Peer, Trust};
 
 use watched::Watched;
 

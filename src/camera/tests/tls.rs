@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::tls::client::Trust;
+use crate::trust::tls::client::Trust;
 
 /// A camera with a certificate of its own.
 fn device() -> TlsAcceptor {

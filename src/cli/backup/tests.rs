@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::ops::limits;
-use crate::pki::tests::TestDir;
+use crate::trust::pki::tests::TestDir;
 
 struct Box_ {
     dir: TestDir,

@@ -17,8 +17,8 @@ use crate::config;
 use crate::media::StreamName;
 use crate::ops::limits;
 use crate::segment::Mode;
-use crate::tls::Fingerprint;
-use crate::tls::client::{Authority, Trust};
+use crate::trust::tls::Fingerprint;
+use crate::trust::tls::client::{Authority, Trust};
 
 use report::{Entry, Report};
 use target::Target;

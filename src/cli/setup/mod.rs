@@ -12,8 +12,9 @@ use clap::Args;
 use secrecy::ExposeSecret;
 
 use super::{Exit, check, output};
+use crate::config;
 use crate::segment::InterfaceName;
-use crate::{auth, config};
+use crate::trust::auth;
 
 use files::{Access, Answers, Entry};
 

@@ -7,10 +7,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Connection, READ_BYTES, Stage};
-use crate::audit::{self, Event};
 use crate::hub::EndReason;
 use crate::load::Resource;
 use crate::rtsp_server::machine::CloseReason;
+use crate::trust::audit::{self, Event};
 use crate::wire::rtsp::Violation;
 
 /// Why a connection ended.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use crate::auth::{ConnectionLogin, Permit, Presented, Principal};
 use crate::hub::{CannotSubscribe, Interrupt, Subscription};
 use crate::load::Lack;
 use crate::rtsp_server::Server;
 use crate::rtsp_server::machine::{Arrived, Offered, Open, Refusal, Refused};
+use crate::trust::auth::{ConnectionLogin, Permit, Presented, Principal};
 
 /// At most one runs for a connection; its drop ends it.
 pub(super) type Job = Pin<Box<dyn Future<Output = Done> + Send>>;

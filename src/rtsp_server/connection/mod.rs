@@ -22,11 +22,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::machine::{Answer, Begin, Effect, Machine, Play, PlayAction, Refused, SessionId, Step};
 use super::{Peer, Server};
-use crate::auth::{ConnectionLogin, PreAuthPlace, Principal};
 use crate::hub::{Interrupt, Subscription};
 use crate::load::{Lack, Reader};
 use crate::media::{StreamName, TrackId};
 use crate::ops::limits;
+use crate::trust::auth::{ConnectionLogin, PreAuthPlace, Principal};
 use crate::wire::rtsp::{Decoder, Item, Response};
 
 use deadlines::{Partial, Timer};

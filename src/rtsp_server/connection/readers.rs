@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::audit::{self, Event};
-use crate::auth::Permit;
 use crate::hub::{Interrupt, Subscription};
 use crate::load::Behind;
 use crate::media::{Published, TrackId};
 use crate::ops::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
 use crate::ops::metrics::{RtspReader, RtspSession};
 use crate::rtsp_server::machine::{Channels, SessionId};
+use crate::trust::audit::{self, Event};
+use crate::trust::auth::Permit;
 use crate::wire::rtp::{self, ReportPoint};
 
 /// A report goes before the first unit that comes this long after the last one. Where none comes, it goes

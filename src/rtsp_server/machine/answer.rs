@@ -5,9 +5,9 @@ use bytes::Bytes;
 use super::rules::METHODS;
 use super::session::SessionId;
 use super::step::{Answer, CloseReason, Effect, Refusal, Refused, Step};
-use crate::auth::Denial;
 use crate::load::Resource;
 use crate::ops::limits::OVERLOAD_EASES;
+use crate::trust::auth::Denial;
 use crate::wire::rtsp::Response;
 
 /// `Server`: the product, and no version for scanners to collect.

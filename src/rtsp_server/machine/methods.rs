@@ -11,9 +11,9 @@ use super::step::{
 };
 use super::target::{StreamUrl, Target};
 use super::{Machine, named_id};
-use crate::auth::Principal;
 use crate::media::TrackId;
 use crate::ops::limits::SESSIONS_PER_CONNECTION;
+use crate::trust::auth::Principal;
 use crate::wire::rtp::payload_type;
 use crate::wire::rtsp::{
     DescribedTrack, Method, Request, RtpInfo, SessionHeader, Transport, TransportMode, describe,

@@ -19,8 +19,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::{Denial, Principal};
 use crate::ops::limits;
+use crate::trust::auth::{Denial, Principal};
 use crate::wire::rtsp::{Method, Request, SessionHeader};
 
 use answer::Reply;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use super::Offered;
 use super::target::StreamUrl;
-use crate::auth::Principal;
 use crate::media::TrackId;
+use crate::trust::auth::Principal;
 
 /// 128 random bits; the session id as clients see it is their hex form.
 #[derive(Clone, Copy, PartialEq, Eq)]

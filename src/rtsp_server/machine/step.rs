@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::rules::PlayFrom;
 use super::session::{Channels, SessionId};
 use super::target::{StreamUrl, Target};
-use crate::auth::{Denial, Principal};
 use crate::hub::Position;
 use crate::load::Resource;
 use crate::media::{StreamName, Track, TrackId};
+use crate::trust::auth::{Denial, Principal};
 use crate::wire::rtsp::{Request, Response};
 
 /// What a request needs next. Each value but the answer goes back into the machine with its outcome.

@@ -255,7 +255,7 @@ async fn revocation_ends_a_write_in_progress() {
     gateway.picture(0, true, 100_000);
     sleep(Duration::from_millis(1)).await;
     let begin = Instant::now();
-    gateway.server.authenticator.replace(crate::auth::Settings::default());
+    gateway.server.authenticator.replace(crate::trust::auth::Settings::default());
     let Client { stream, served, .. } = client;
     assert_eq!(served.await.unwrap(), End::Revoked);
     assert_eq!(begin.elapsed(), Duration::ZERO);
@@ -267,7 +267,7 @@ async fn revocation_ends_a_session_that_waits() {
     let gateway = Gateway::new();
     let mut client = gateway.client(ROOM);
     client.set_up(&[(0, "")]).await;
-    gateway.server.authenticator.replace(crate::auth::Settings::default());
+    gateway.server.authenticator.replace(crate::trust::auth::Settings::default());
     assert_eq!(client.ends().await, End::Revoked);
 }
 

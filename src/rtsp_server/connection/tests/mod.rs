@@ -17,9 +17,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::auth::{
-    Authenticator, Credential, GeneratedSecret, Grant, Offer, Places, PreAuthPlace, User,
-};
 use crate::hub::{Hub, Publisher};
 use crate::load::Load;
 use crate::media::{
@@ -27,6 +24,9 @@ use crate::media::{
 };
 use crate::ops::metrics::Metrics;
 use crate::rtsp_server::{End, Peer, Server, Settings, serve};
+use crate::trust::auth::{
+    Authenticator, Credential, GeneratedSecret, Grant, Offer, Places, PreAuthPlace, User,
+};
 use crate::wire::rtsp::{Decoder, Item, Method, Request, Response};
 
 pub(super) const URL: &str = "rtsps://gate/door/main";
@@ -121,7 +121,7 @@ impl Gateway {
 
     fn place(&self) -> PreAuthPlace {
         match self.places.arrive([127, 0, 0, 1].into()) {
-            crate::auth::Arrival::Enters(place) => place,
+            crate::trust::auth::Arrival::Enters(place) => place,
             other => panic!("{other:?}"),
         }
     }
@@ -178,14 +178,14 @@ pub(super) fn picture(width: u16) -> Arc<Track> {
 }
 
 /// `ann` may see and hear, `lis` may only hear.
-fn accounts() -> crate::auth::Settings {
+fn accounts() -> crate::trust::auth::Settings {
     let user = |name: &str, kinds| {
         let secret = GeneratedSecret::new(name, &SecretString::from(SECRET));
         let grant = Grant { streams: StreamPattern::parse("door/*").unwrap(), kinds };
         User::new(name, Credential::Generated(secret), vec![grant]).unwrap()
     };
     let users = vec![user("ann", Kinds::ALL), user("lis", Kinds { video: false, audio: true })];
-    crate::auth::Settings { users }
+    crate::trust::auth::Settings { users }
 }
 
 /// An interleaved frame as it came.

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::authority::{Authority, Names, PkiError};
 use crate::ops::state_dir::{self, Overwrite};
-use crate::tls;
+use crate::trust::tls;
 
 /// Time before a server certificate's end at which it is renewed.
 const RENEW: Duration = Duration::from_secs(30 * 24 * 3600);

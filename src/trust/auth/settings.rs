@@ -9,7 +9,7 @@ use super::REALM;
 use super::passwords::random;
 use crate::media::{Kinds, StreamPattern};
 use crate::ops::limits;
-use crate::tls::Fingerprint;
+use crate::trust::tls::Fingerprint;
 use crate::wire::digest::{Algorithm, Ha1};
 
 /// Who may log in. Empty: nobody.

@@ -7,7 +7,7 @@ use super::passwords::Verdicts;
 use super::permit::Principal;
 use super::settings::{CertificateMatch, Credential, Grant, PasswordHash, Settings, User};
 use crate::media::{Kinds, StreamName};
-use crate::tls::PeerIdentity;
+use crate::trust::tls::PeerIdentity;
 
 /// One account.
 #[derive(Debug)]

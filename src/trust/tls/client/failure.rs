@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage, OtherError, Pee
 
 use super::meter::Flood;
 use crate::ops::limits;
-use crate::tls::Fingerprint;
+use crate::trust::tls::Fingerprint;
 
 /// Why the handshake with a camera failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,11 +15,11 @@ use super::passwords::{Hasher, QueueFull, Tagger};
 use super::penalty::{Key, PenaltyTable, Standing, Tag};
 use super::permit::{Permit, Principal};
 use super::settings::{Credential, Settings};
-use crate::audit::{self, Event};
 use crate::media::StreamName;
 use crate::ops::limits;
 use crate::ops::metrics::{LoginResult, Metrics};
-use crate::tls::PeerIdentity;
+use crate::trust::audit::{self, Event};
+use crate::trust::tls::PeerIdentity;
 use crate::wire::digest::{Authorization, DigestResponse, parse_authorization};
 
 /// Checks credentials and grants permits. One per process.

@@ -11,7 +11,7 @@ use super::*;
 use crate::media::{Kinds, StreamName, StreamPattern};
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
-use crate::tls::{Fingerprint, PeerIdentity};
+use crate::trust::tls::{Fingerprint, PeerIdentity};
 use crate::wire::digest::{self, Challenge, DigestChallenge};
 
 const URI: &str = "rtsp://gate/door/main";

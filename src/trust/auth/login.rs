@@ -13,7 +13,7 @@ use super::penalty::Tag;
 use super::permit::Principal;
 use super::source::Source;
 use crate::ops::limits;
-use crate::tls::PeerIdentity;
+use crate::trust::tls::PeerIdentity;
 use crate::wire::digest::DigestResponse;
 
 /// What one connection knows of its login: peer address, client certificate, nonce, the credential

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
-use crate::tls::{
+use crate::trust::tls::{
     self, Certificate, ClientCa, ClientCertificates, PeerIdentity, TlsError, Versions,
     peer_identity, server_config,
 };

@@ -13,7 +13,7 @@ use x509_parser::public_key::PublicKey;
 
 use super::{Failure, Peer, Untrusted, Unusable};
 use crate::ops::limits;
-use crate::tls::Fingerprint;
+use crate::trust::tls::Fingerprint;
 
 /// The least RSA key that ring verifies.
 const RSA_BITS: usize = 2048;

@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::tls;
+use crate::trust::tls;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The CA's life. It is pinned by clients, so it is long.
