@@ -2,8 +2,8 @@
 //!
 //! The module graph is law: `docs/architecture.md` draws it, `tests/architecture.rs` holds it.
 
-#[cfg(test)]
 /// Compares a part of the product's surface, what users and their tools rely on, with `tests/surface/`.
+#[cfg(test)]
 macro_rules! assert_surface {
     ($name:literal, $text:expr) => {
         insta::with_settings!({
@@ -14,8 +14,8 @@ macro_rules! assert_surface {
     };
 }
 
-#[cfg(test)]
 /// One value for each variant of an enum; one that is missing does not compile.
+#[cfg(test)]
 macro_rules! every {
     ($type:ident $(<$life:lifetime>)?; $($variant:ident $(($($value:expr),+))? $({$($field:ident: $of:expr),+})?),+ $(,)?) => {{
         let _all_are_here = |value: &$type $(<$life>)?| match value { $($type::$variant { .. })|+ => () };
@@ -27,7 +27,6 @@ pub mod app;
 pub mod camera;
 pub mod cli;
 pub mod config;
-pub mod control;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod http;

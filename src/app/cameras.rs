@@ -7,8 +7,8 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::camera::{Books, CameraSettings, Cameras, Login};
-use crate::control::Board;
 use crate::hub::Hub;
+use crate::hub::status::Board;
 use crate::ops::metrics::Metrics;
 use crate::segment::{self, Segment};
 

@@ -21,9 +21,9 @@ use tokio::time::Instant;
 
 use crate::camera::Books;
 use crate::config::Settings;
-use crate::control::{Board, LinkState, SegmentBoard};
 use crate::http;
 use crate::hub::Hub;
+use crate::hub::status::{Board, LinkState, SegmentBoard};
 use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
 use crate::load::Load;
 use crate::ops::limits;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::control::SegmentBoard;
+use crate::hub::status::SegmentBoard;
 use crate::load::Load;
 use crate::ops::metrics::Metrics;
 use crate::segment::{CanaryPolicy, CanaryResult, now_ms};

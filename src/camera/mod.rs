@@ -24,7 +24,7 @@ pub use airlock::{BasicPolicy, Login};
 pub use certificate_book::{CertificateBook, Certificates};
 pub use digest_book::DigestBook;
 
-use crate::control::Board;
+use crate::hub::status::Board;
 use crate::hub::{CannotDeclare, Hub};
 use crate::media::StreamName;
 use crate::ops::metrics::Metrics;

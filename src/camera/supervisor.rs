@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::control::{Board, Health};
 use crate::hub::Hub;
+use crate::hub::status::{Board, Health};
 use crate::media::{Kinds, StreamName};
 use crate::ops::limits;
 use crate::ops::metrics::{CameraState, Metrics};

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Exit, StopSignals, block_on, check, output};
 use crate::app::Gateway;
 use crate::config;
-use crate::control::Health;
+use crate::hub::status::Health;
 use crate::ops::systemd::Sockets;
 use crate::ops::telemetry;
 use crate::simulator::{self, Audio, ClipName, Simulator, Source};

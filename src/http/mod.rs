@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::control::{Board, SegmentBoard};
+use crate::hub::status::{Board, SegmentBoard};
 use crate::load::Load;
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 
 use super::Admin;
-use crate::control::{Health, LinkState, SegmentState};
+use crate::hub::status::{Health, LinkState, SegmentState};
 use crate::load::Standing;
 
 /// Answers one request.

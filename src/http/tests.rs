@@ -3,7 +3,7 @@ use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::control::{CanaryState, Health, LinkState};
+use crate::hub::status::{CanaryState, Health, LinkState};
 use crate::media::StreamName;
 
 fn admin(ready: bool) -> Admin {

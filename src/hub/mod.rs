@@ -11,6 +11,7 @@ mod numbering;
 mod ring;
 #[cfg(test)]
 mod seeded;
+pub mod status;
 mod stream;
 mod subscription;
 

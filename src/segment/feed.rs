@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::wire::{BadWire, NewsReader};
 use super::{CanaryResult, DeviceEvent, News, Place, Protocol, Pulse, Sums, Verdict};
-use crate::control::{CanaryState, LinkState, SegmentBoard};
+use crate::hub::status::{CanaryState, LinkState, SegmentBoard};
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
 use crate::trust::audit::{self, Event, quoted};
@@ -276,7 +276,7 @@ mod tests {
 
         async fn down(&self) -> String {
             let mut board = self.board.watch();
-            let down = |state: &crate::control::SegmentState| {
+            let down = |state: &crate::hub::status::SegmentState| {
                 matches!(state.link, Some(LinkState::Down { .. }))
             };
             let state = board.wait_for(down).await.unwrap().clone();
@@ -379,7 +379,7 @@ mod tests {
         ] {
             let mut service = told.service().await;
             tell(&mut service, &[pulse(None)]).await;
-            let up = |state: &crate::control::SegmentState| state.link == Some(LinkState::Up);
+            let up = |state: &crate::hub::status::SegmentState| state.link == Some(LinkState::Up);
             told.board.watch().wait_for(up).await.unwrap();
             service.write_all(&bytes).await.unwrap();
             let end = told.down().await;
@@ -388,7 +388,7 @@ mod tests {
         }
         let service = told.service().await;
         drop(service);
-        let closed = |state: &crate::control::SegmentState| {
+        let closed = |state: &crate::hub::status::SegmentState| {
             let link = format!("{:?}", state.link);
             link.contains("closed, or another gateway")
         };

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::*;
-use crate::control::Health;
+use crate::hub::status::Health;
 use crate::hub::{EndReason, Interrupt, Subscription};
 use crate::media::{Kinds, Published, TrackId, TrackKind};
 use crate::ops::limits;
