@@ -24,13 +24,13 @@ macro_rules! every {
 }
 
 pub mod app;
-pub mod camera;
 pub mod cli;
 pub mod config;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod http;
 pub mod hub;
+pub mod ingest;
 pub mod listen;
 pub mod load;
 pub mod media;

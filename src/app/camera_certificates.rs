@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::camera::{CertificateBook, Certificates};
+use crate::ingest::camera::{CertificateBook, Certificates};
 use crate::ops::limits;
 use crate::ops::state_dir::{self, Overwrite};
 

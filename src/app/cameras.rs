@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
-use crate::camera::{Books, CameraSettings, Cameras, Login};
 use crate::hub::Hub;
 use crate::hub::status::Board;
+use crate::ingest::camera::{Books, CameraSettings, Cameras, Login};
 use crate::ops::metrics::Metrics;
 use crate::segment::{self, Segment};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::camera::DigestBook;
+use crate::ingest::camera::DigestBook;
 use crate::ops::limits;
 use crate::ops::state_dir::{self, Overwrite};
 

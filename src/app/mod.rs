@@ -19,11 +19,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::camera::Books;
 use crate::config::Settings;
 use crate::http;
 use crate::hub::Hub;
 use crate::hub::status::{Board, LinkState, SegmentBoard};
+use crate::ingest::camera::Books;
 use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
 use crate::load::Load;
 use crate::ops::limits;

@@ -16,9 +16,9 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::camera::CameraSettings;
 use crate::http;
 use crate::hub;
+use crate::ingest::camera::CameraSettings;
 use crate::load;
 use crate::ops::telemetry;
 use crate::segment;

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::camera::StartMode;
+use crate::ingest::camera::StartMode;
 use crate::ops::limits;
 use crate::segment::{CanaryPolicy, Mode};
 

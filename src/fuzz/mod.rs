@@ -18,7 +18,7 @@ mod rtsp;
 mod segment;
 mod server;
 
-pub use crate::camera::airlock::fuzz::{airlock_request, airlock_response, interleaved};
+pub use crate::ingest::camera::airlock::fuzz::{airlock_request, airlock_response, interleaved};
 pub use config::config;
 pub use digest::digest;
 pub use frame::segment_frame;

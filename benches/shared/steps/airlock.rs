@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use bytes::BytesMut;
-use camlock::camera::airlock::EndReason;
-use camlock::camera::airlock::bench::Passage;
+use camlock::ingest::camera::airlock::EndReason;
+use camlock::ingest::camera::airlock::bench::Passage;
 use camlock::simulator::{PatternCodec, Unit};
 use camlock::wire::rtsp::{DescribedTrack, describe};
 

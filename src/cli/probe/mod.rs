@@ -11,9 +11,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Exit, block_on, check, output};
-use crate::camera::probe::{self, Probed, Settings};
-use crate::camera::{BasicPolicy, Login};
 use crate::config;
+use crate::ingest::camera::probe::{self, Probed, Settings};
+use crate::ingest::camera::{BasicPolicy, Login};
 use crate::media::StreamName;
 use crate::ops::limits;
 use crate::segment::Mode;

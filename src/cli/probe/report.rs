@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::words::{self, Words};
-use crate::camera::airlock::LoginUsed;
-use crate::camera::probe::{Probed, ProbedTrack};
+use crate::ingest::camera::airlock::LoginUsed;
+use crate::ingest::camera::probe::{Probed, ProbedTrack};
 use crate::media::TrackKind;
 
 /// A `[[camera]]` of the configuration with one profile.

@@ -4,9 +4,9 @@ use clap::Parser;
 use serde_json::json;
 
 use super::*;
-use crate::camera::airlock::{Counts, LoginUsed};
-use crate::camera::probe::{ProbedTrack, Quirk};
 use crate::config::Surroundings;
+use crate::ingest::camera::airlock::{Counts, LoginUsed};
+use crate::ingest::camera::probe::{ProbedTrack, Quirk};
 use crate::media::{Codec, DropCounts, DropReason, Track, TrackId, TrackKind};
 use crate::simulator::{Audio, ClipName, Feed, Source};
 use crate::wire::digest::Algorithm;

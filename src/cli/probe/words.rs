@@ -1,6 +1,6 @@
 //! Codecs in words.
 
-use crate::camera::airlock::LoginUsed;
+use crate::ingest::camera::airlock::LoginUsed;
 use crate::media::{Codec, H264Parameters, H265Parameters};
 use crate::wire::digest::Algorithm;
 

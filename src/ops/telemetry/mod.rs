@@ -90,7 +90,7 @@ mod tests {
     fn libraries_that_speak_of_each_peer_never_log() {
         let filter = filter(Level::Trace);
         assert!(!filter.would_enable("retina::client", &tracing::Level::ERROR));
-        assert!(filter.would_enable("camlock::camera", &tracing::Level::TRACE));
+        assert!(filter.would_enable("camlock::ingest::camera", &tracing::Level::TRACE));
         assert!(!filter.would_enable("rustls::msgs::handshake", &tracing::Level::WARN));
     }
 }

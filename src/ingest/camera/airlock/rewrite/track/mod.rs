@@ -11,7 +11,7 @@ use super::budget::Budget;
 use super::counts::Counts;
 use super::framing::{Bad, Framing};
 use super::packet::{OVERHEAD, Rtp, SenderReport};
-use crate::camera::airlock::{Encoding, EndReason};
+use crate::ingest::camera::airlock::{Encoding, EndReason};
 use crate::ops::limits;
 
 /// A track that was set up, playing.

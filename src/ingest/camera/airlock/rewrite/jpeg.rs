@@ -2,7 +2,7 @@
 //! something else than it is.
 
 use super::framing::Bad;
-use crate::camera::airlock::JpegForm;
+use crate::ingest::camera::airlock::JpegForm;
 
 /// What a packet says of its picture, and its place there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Lawful sessions: what is on the wire, what the depacketiser gets.
 
 use super::*;
-use crate::camera::airlock::{Encoding, JpegForm};
+use crate::ingest::camera::airlock::{Encoding, JpegForm};
 use crate::media::G726;
 use crate::wire::rtsp::SessionDescription;
 

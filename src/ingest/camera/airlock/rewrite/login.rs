@@ -1,6 +1,6 @@
 //! The camera's login: which challenge is answered, and with what.
 
-use crate::camera::airlock::{BasicPolicy, EndReason, Login, LoginMemory, LoginUsed};
+use crate::ingest::camera::airlock::{BasicPolicy, EndReason, Login, LoginMemory, LoginUsed};
 use crate::wire::digest::{self, Challenge, DigestChallenge};
 
 /// State of the login on one camera connection and across re-dials.

@@ -12,7 +12,7 @@ use memchr::memmem;
 
 use super::packet::{Rtp, SenderReport};
 use super::*;
-use crate::camera::airlock::{BasicPolicy, Login};
+use crate::ingest::camera::airlock::{BasicPolicy, Login};
 
 const DOOR: &str = "rtsp://127.0.0.1:1/0123456789abcdef0123456789abcdef/";
 

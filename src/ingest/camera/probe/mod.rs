@@ -18,7 +18,7 @@ use super::airlock::{
 use super::certificate_book::{CertificateBook, Certificates};
 use super::pull::Ending;
 use super::way::{Arrived, Identity, NotOpened, Way};
-use crate::camera::supervisor::USER_AGENT;
+use crate::ingest::camera::supervisor::USER_AGENT;
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
 use crate::ops::limits;
 use crate::segment::{self, Segment};

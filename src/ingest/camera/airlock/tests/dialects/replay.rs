@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cameras::Transcript;
 use super::peer::{Script, Then, describes, response};
 use super::seen::{Bare, Seen, Through, Until, bare, through};
-use crate::camera::airlock::{Counts, EndReason};
+use crate::ingest::camera::airlock::{Counts, EndReason};
 use crate::wire::rtsp::{Method, SessionDescription};
 
 /// The transcripts by name.

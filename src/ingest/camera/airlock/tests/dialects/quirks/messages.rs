@@ -4,7 +4,7 @@ use super::super::peer::{PLAIN_SDP, Script, Then, describes};
 use super::super::replay::{BEAT, kept_alive};
 use super::super::seen::{Seen, Through, Until, bare, through};
 use super::{Alone, assert_plain, both, judge};
-use crate::camera::airlock::Oddities;
+use crate::ingest::camera::airlock::Oddities;
 use crate::wire::rtsp::Method;
 
 /// A plain session with this answer to DESCRIBE.

@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use url::Url;
 
 use super::track::payload_type;
-use crate::camera::airlock::{Encoding, EndReason};
+use crate::ingest::camera::airlock::{Encoding, EndReason};
 use crate::media::{G726, G726Packing, Kinds, TrackKind};
 use crate::ops::limits;
 use crate::wire::rtsp::{MediaSection, Response, SessionDescription};

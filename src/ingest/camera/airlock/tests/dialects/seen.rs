@@ -16,7 +16,7 @@ use url::Url;
 
 use super::super::{no_redial, request};
 use super::peer::Script;
-use crate::camera::airlock::{Counts, EndReason, LoginMemory, Opened, Request, open};
+use crate::ingest::camera::airlock::{Counts, EndReason, LoginMemory, Opened, Request, open};
 use crate::wire::rtsp::Method;
 
 /// All that must not change on the way through the airlock.

@@ -7,12 +7,12 @@ use bytes::BytesMut;
 use super::counts::Counts;
 use super::meter::{FRAME_COST, Meter, wide};
 use super::track::{Fate, Track};
-use crate::camera::airlock::EndReason;
+use crate::ingest::camera::airlock::EndReason;
 use crate::media::TrackKind;
 use crate::ops::limits;
 
 /// Items the depacketiser gave so far, per track.
-pub(in crate::camera::airlock) type Totals = [u64; limits::TRACKS];
+pub(in crate::ingest::camera::airlock) type Totals = [u64; limits::TRACKS];
 
 /// The tracks of a session that plays.
 #[derive(Debug)]

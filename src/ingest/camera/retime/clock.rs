@@ -29,11 +29,11 @@ pub(super) const SECOND: i64 = 1_000_000_000;
 
 /// When something arrived, by both clocks of the gateway.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::camera) struct Arrival {
+pub(in crate::ingest::camera) struct Arrival {
     /// Monotonic clock.
-    pub(in crate::camera) at: Instant,
+    pub(in crate::ingest::camera) at: Instant,
     /// UTC.
-    pub(in crate::camera) utc: SystemTime,
+    pub(in crate::ingest::camera) utc: SystemTime,
 }
 
 /// The clocks of one stream, across pulls.

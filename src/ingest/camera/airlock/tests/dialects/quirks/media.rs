@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::peer::{Order, PLAIN_SDP, Script, Slot, describes, plain_media};
 use super::super::seen::{Seen, Through, Until, bare, through};
 use super::{Alone, assert_plain, both};
-use crate::camera::airlock::Oddities;
+use crate::ingest::camera::airlock::Oddities;
 
 /// A session with one H.264 track and this media.
 async fn with(media: fn(&mut [Slot]) -> Vec<u8>) -> (Seen, Through, Alone) {

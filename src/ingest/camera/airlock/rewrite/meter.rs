@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::budget::Budget;
-use crate::camera::airlock::EndReason;
+use crate::ingest::camera::airlock::EndReason;
 use crate::ops::limits;
 
 /// Budgets of one camera connection.

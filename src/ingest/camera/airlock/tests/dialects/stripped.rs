@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bytes::BytesMut;
 
 use super::peer::{Script, Slot};
-use crate::camera::airlock::rewrite::Rewriter;
-use crate::camera::airlock::tests::request;
-use crate::camera::airlock::{EndReason, LoginMemory};
+use crate::ingest::camera::airlock::rewrite::Rewriter;
+use crate::ingest::camera::airlock::tests::request;
+use crate::ingest::camera::airlock::{EndReason, LoginMemory};
 use crate::wire::rtsp::{Decoder, Item};
 
 const DOOR: &str = "rtsp://127.0.0.1:1/0123456789abcdef0123456789abcdef/";

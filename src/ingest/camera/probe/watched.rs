@@ -7,8 +7,8 @@ use bytes::Bytes;
 use retina::codec::CodecItem;
 
 use super::{ProbedTrack, Quirk};
-use crate::camera::airlock::{Encoding, Items, OpenedTrack};
-use crate::camera::intake::parameters;
+use crate::ingest::camera::airlock::{Encoding, Items, OpenedTrack};
+use crate::ingest::camera::intake::parameters;
 use crate::media::{Clean, DropCounts, DropReason, Policy, Refused, Track, TrackId, TrackKind};
 
 /// A track, its policy and its measures.

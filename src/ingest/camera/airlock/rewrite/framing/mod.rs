@@ -7,7 +7,7 @@ mod tests;
 use memchr::memchr;
 
 use super::jpeg::Piece;
-use crate::camera::airlock::{Encoding, JpegForm};
+use crate::ingest::camera::airlock::{Encoding, JpegForm};
 use crate::ops::limits;
 
 /// What a payload turned out to be.

@@ -1,0 +1,3 @@
+//! Cameras: from a connection to checked access units in the hub. Knows no client.
+
+pub mod camera;
