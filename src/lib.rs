@@ -28,16 +28,12 @@ pub mod cli;
 pub mod config;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-pub mod http;
 pub mod hub;
 pub mod ingest;
-pub mod listen;
-pub mod load;
 pub mod media;
 pub mod ops;
-pub mod rtsp_server;
 pub mod segment;
+pub mod serve;
 pub mod simulator;
 pub mod trust;
-pub mod tunnel;
 pub mod wire;

@@ -20,22 +20,22 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::config::Settings;
-use crate::http;
 use crate::hub::Hub;
 use crate::hub::status::{Board, LinkState, SegmentBoard};
 use crate::ingest::camera::Books;
-use crate::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
-use crate::load::Load;
 use crate::ops::limits;
 use crate::ops::metrics::{Metrics, ReloadOutcome};
 use crate::ops::systemd;
 use crate::ops::systemd::{BadSockets, Sockets, Watched};
-use crate::rtsp_server::{self, Peer, Server};
 use crate::segment;
+use crate::serve::http;
+use crate::serve::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
+use crate::serve::overload::Load;
+use crate::serve::rtsp_server::{self, Peer, Server};
+use crate::serve::tunnel::{Arrived, Entered, Tunnels};
 use crate::trust::auth::{Authenticator, Offer};
 use crate::trust::pki;
 use crate::trust::tls;
-use crate::tunnel::{Arrived, Entered, Tunnels};
 
 use crate::segment::feed::Feed;
 use cameras::Pulls;

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::process;
 use crate::hub::Hub;
-use crate::load::{self, Load};
 use crate::ops::limits::{LATENESS_TICK, LOAD_SAMPLE, MEMORY_SHARE_PERCENT};
 use crate::ops::systemd::Progress;
+use crate::serve::overload::{self, Load};
 
 /// The memory budget in force: what is configured, or the share of what there is.
 pub(super) fn budget(settings: load::Settings) -> Option<u64> {

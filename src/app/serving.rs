@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::hub::status::SegmentBoard;
-use crate::load::Load;
 use crate::ops::metrics::Metrics;
 use crate::segment::{CanaryPolicy, CanaryResult, now_ms};
+use crate::serve::overload::Load;
 use crate::trust::audit::{self, Event};
 
 /// Lets serve or not, for as long as the gateway runs: at each verdict, and each second for its age.
@@ -55,8 +55,8 @@ impl Serving {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::Lack;
     use crate::ops::limits;
+    use crate::serve::overload::Lack;
 
     #[test]
     fn a_verdict_lets_serve_until_it_is_old() {

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use super::Reading;
 use super::reader::{At, Table, socket_addr};
 use super::secret;
-use crate::http;
 use crate::hub;
-use crate::load;
 use crate::ops::limits;
 use crate::ops::telemetry;
 use crate::ops::telemetry::{Format, Level};
 use crate::segment::{CanaryPolicy, Mode};
+use crate::serve::http;
+use crate::serve::overload;
+use crate::serve::tunnel;
 use crate::trust::auth::{Offer, Scheme};
 use crate::trust::pki::Names;
 use crate::trust::tls::{ClientCa, ClientCertificates, Versions};
-use crate::tunnel;
 
 /// TLS towards clients.
 #[derive(Debug, Clone)]
@@ -305,7 +305,7 @@ pub(super) fn limits(
     root: &mut Table<'_, '_>,
     rings: &hub::Settings,
     reading: &mut Reading<'_>,
-) -> load::Settings {
+) -> overload::Settings {
     let mut table = root.table("limits", &mut reading.faults);
     let written = table.has("memory_mib");
     let mib = table.mebibytes("memory_mib", 8..1_048_577, 8, &mut reading.faults);
@@ -318,7 +318,7 @@ pub(super) fn limits(
             format!("limits.memory_mib ({mib}) is no more than rings.all_mib ({all}): the rings alone may fill it, and no reader is taken then"),
         );
     }
-    load::Settings { memory: written.then_some(mib << 20) }
+    overload::Settings { memory: written.then_some(mib << 20) }
 }
 
 /// Greatest ring that can be asked for, MiB.

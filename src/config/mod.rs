@@ -16,12 +16,12 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::http;
 use crate::hub;
 use crate::ingest::camera::CameraSettings;
-use crate::load;
 use crate::ops::telemetry;
 use crate::segment;
+use crate::serve::http;
+use crate::serve::overload;
 use crate::trust::auth;
 use crate::trust::pki;
 
@@ -51,7 +51,7 @@ pub struct Settings {
     /// Bounds of the streams' rings.
     pub hub: hub::Settings,
     /// What the process may use.
-    pub load: load::Settings,
+    pub load: overload::Settings,
     /// The camera addresses.
     pub segment: segment::Settings,
     /// The cameras.

@@ -46,7 +46,10 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(settings.names.ip.len(), 1);
     assert_eq!(settings.rtsp.listen, ["0.0.0.0:8322".parse().unwrap()]);
     assert!(settings.rtsp.plain_listen.is_empty());
-    assert_eq!(settings.rtsp.tunnels, crate::tunnel::Settings { https: true, websocket: true });
+    assert_eq!(
+        settings.rtsp.tunnels,
+        crate::serve::tunnel::Settings { https: true, websocket: true }
+    );
     assert!(settings.admin.is_none() && settings.cameras.is_empty());
     assert!(settings.auth.users.is_empty(), "closed by default");
     assert_eq!(settings.hub.reader_lag, limits::READER_LAG);
@@ -70,9 +73,9 @@ fn memory_has_a_budget_and_rings_that_may_fill_it_are_told() {
 fn tunnels_can_be_closed() {
     let with = |tunnels: &str| format!("[gateway]\nnames = [\"g\"]\n[rtsp]\ntunnels = {tunnels}");
     let closed = load_text(&with("[]")).unwrap().settings.rtsp.tunnels;
-    assert_eq!(closed, crate::tunnel::Settings::CLOSED);
+    assert_eq!(closed, crate::serve::tunnel::Settings::CLOSED);
     let one = load_text(&with("[\"websocket\"]")).unwrap().settings.rtsp.tunnels;
-    assert_eq!(one, crate::tunnel::Settings { https: false, websocket: true });
+    assert_eq!(one, crate::serve::tunnel::Settings { https: false, websocket: true });
     let wrong = messages(&with("[\"http\"]"));
     assert_eq!(
         wrong,

@@ -27,7 +27,7 @@ pub use rtsp::{rtsp_message, sdp};
 pub use segment::{segment_dns, segment_ntp, segment_sink};
 pub use server::rtsp_server_session;
 
-pub use crate::tunnel::fuzz::tunnel;
+pub use crate::serve::tunnel::fuzz::tunnel;
 
 /// A check of one input.
 pub type Check = fn(&[u8]);

@@ -9,7 +9,7 @@ use super::now;
 use crate::hub::Position;
 use crate::media::{Codec, StreamName, Track, TrackId};
 use crate::ops::limits;
-use crate::rtsp_server::machine::{
+use crate::serve::rtsp_server::machine::{
     Answer, Begin, CloseReason, Effect, Machine, Offered, PlayAction, Refusal, Refused, SessionId,
     Step,
 };

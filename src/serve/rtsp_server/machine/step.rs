@@ -6,8 +6,8 @@ use super::rules::PlayFrom;
 use super::session::{Channels, SessionId};
 use super::target::{StreamUrl, Target};
 use crate::hub::Position;
-use crate::load::Resource;
 use crate::media::{StreamName, Track, TrackId};
+use crate::serve::overload::Resource;
 use crate::trust::auth::{Denial, Principal};
 use crate::wire::rtsp::{Request, Response};
 

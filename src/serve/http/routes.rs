@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use super::Admin;
 use crate::hub::status::{Health, LinkState, SegmentState};
-use crate::load::Standing;
+use crate::serve::overload::Standing;
 
 /// Answers one request.
 pub(super) fn respond<B>(request: &Request<B>, admin: &Admin) -> Response<Full<Bytes>> {

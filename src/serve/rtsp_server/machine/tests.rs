@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::hub::Position;
-use crate::load::Resource;
 use crate::media::{Codec, H264Parameters, StreamName, Track, TrackId};
 use crate::ops::limits::{CLIENT_STRAYS_PER_SECOND, REQUESTS_PER_SECOND, SESSIONS_PER_CONNECTION};
+use crate::serve::overload::Resource;
 use crate::wire::rtsp::{Request, Response, RtpInfo, SessionDescription, Transport};
 
 const URL: &str = "rtsps://gate:322/door/main";

@@ -17,9 +17,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::hub::status::{Board, SegmentBoard};
-use crate::load::Load;
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
+use crate::serve::overload::Load;
 
 /// The admin listener's settings.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use tokio::time::Instant;
 
 use super::*;
-use crate::load::Resource;
 use crate::ops::limits::{MEMORY_SHED_AFTER, READER_LAG, SHED_PAUSE};
+use crate::serve::overload::Resource;
 
 const ROOM: usize = 1 << 20;
 

@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::hub::Hub;
-use crate::load::Load;
 use crate::ops::limits;
 use crate::ops::metrics::Metrics;
+use crate::serve::overload::Load;
 use crate::trust::auth::{Authenticator, Offer};
 use crate::trust::tls::PeerIdentity;
 

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::rules::METHODS;
 use super::session::SessionId;
 use super::step::{Answer, CloseReason, Effect, Refusal, Refused, Step};
-use crate::load::Resource;
 use crate::ops::limits::OVERLOAD_EASES;
+use crate::serve::overload::Resource;
 use crate::trust::auth::Denial;
 use crate::wire::rtsp::Response;
 

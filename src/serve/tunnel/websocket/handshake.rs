@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::tunnel::head::{Fields, NotTunnel};
+use crate::serve::tunnel::head::{Fields, NotTunnel};
 
 /// Where it is, as in ONVIF's examples; the stream is named inside.
 const PATH: &str = "/rtspoverwebsocket";
@@ -14,10 +14,13 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The value of `Sec-WebSocket-Key`: 16 bytes as base64.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::tunnel) struct Key(String);
+pub(in crate::serve::tunnel) struct Key(String);
 
 /// Reads a GET without a cookie.
-pub(in crate::tunnel) fn asked(path: Option<&str>, fields: &Fields<'_>) -> Result<Key, NotTunnel> {
+pub(in crate::serve::tunnel) fn asked(
+    path: Option<&str>,
+    fields: &Fields<'_>,
+) -> Result<Key, NotTunnel> {
     let path = path.and_then(|path| path.split('?').next());
     if path != Some(PATH) || !fields.lists("Upgrade", "websocket") {
         return Err(NotTunnel::Other);
@@ -42,7 +45,7 @@ impl Key {
     }
 
     /// The answer that opens the WebSocket.
-    pub(in crate::tunnel) fn answer(&self) -> String {
+    pub(in crate::serve::tunnel) fn answer(&self) -> String {
         // SHA-1 is the protocol's: it shows that the server meant it, and protects nothing.
         let algorithm = &ring::digest::SHA1_FOR_LEGACY_USE_ONLY;
         let text = format!("{}{GUID}", self.0);
@@ -57,7 +60,7 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tunnel::head::Asked;
+    use crate::serve::tunnel::head::Asked;
 
     const HEAD: &str = "GET /rtspoverwebsocket HTTP/1.1\r\nHost: gate:8322\r\nUpgrade: WebSocket\r\n\
                         Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

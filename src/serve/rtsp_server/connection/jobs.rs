@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use crate::hub::{CannotSubscribe, Interrupt, Subscription};
-use crate::load::Lack;
-use crate::rtsp_server::Server;
-use crate::rtsp_server::machine::{Arrived, Offered, Open, Refusal, Refused};
+use crate::serve::overload::Lack;
+use crate::serve::rtsp_server::Server;
+use crate::serve::rtsp_server::machine::{Arrived, Offered, Open, Refusal, Refused};
 use crate::trust::auth::{ConnectionLogin, Permit, Presented, Principal};
 
 /// At most one runs for a connection; its drop ends it.

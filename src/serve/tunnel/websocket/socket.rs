@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::frame::{self, Broken, Control, Decoder};
 use crate::ops::limits;
-use crate::tunnel::decoded::Decoded;
+use crate::serve::tunnel::decoded::Decoded;
 
 /// Close code of an ordinary end.
 const NORMAL: u16 = 1000;
@@ -46,7 +46,7 @@ struct Out {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// `first` is what came behind the handshake.
-    pub(in crate::tunnel) fn new(stream: S, first: &[u8]) -> Self {
+    pub(in crate::serve::tunnel) fn new(stream: S, first: &[u8]) -> Self {
         Self {
             stream,
             input: BytesMut::from(first),

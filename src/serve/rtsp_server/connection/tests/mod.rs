@@ -18,12 +18,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::hub::{Hub, Publisher};
-use crate::load::Load;
 use crate::media::{
     AccessUnit, Codec, H264Parameters, Kinds, StreamName, StreamPattern, Track, TrackId,
 };
 use crate::ops::metrics::Metrics;
-use crate::rtsp_server::{End, Peer, Server, Settings, serve};
+use crate::serve::overload::Load;
+use crate::serve::rtsp_server::{End, Peer, Server, Settings, serve};
 use crate::trust::auth::{
     Authenticator, Credential, GeneratedSecret, Grant, Offer, Places, PreAuthPlace, User,
 };

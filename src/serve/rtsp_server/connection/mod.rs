@@ -23,9 +23,9 @@ use tokio::time::{Instant, timeout_at};
 use super::machine::{Answer, Begin, Effect, Machine, Play, PlayAction, Refused, SessionId, Step};
 use super::{Peer, Server};
 use crate::hub::{Interrupt, Subscription};
-use crate::load::{Lack, Reader};
 use crate::media::{StreamName, TrackId};
 use crate::ops::limits;
+use crate::serve::overload::{Lack, Reader};
 use crate::trust::auth::{ConnectionLogin, PreAuthPlace, Principal};
 use crate::wire::rtsp::{Decoder, Item, Response};
 

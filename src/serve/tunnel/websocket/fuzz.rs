@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use super::frame::{Broken, Control, Decoder, pong};
 
 /// Frames are read the same however they are cut into pieces, and no more is kept of them than said.
-pub(in crate::tunnel) fn frames(bytes: &[u8], piece: usize) {
+pub(in crate::serve::tunnel) fn frames(bytes: &[u8], piece: usize) {
     assert_eq!(read(bytes, bytes.len().max(1)), read(bytes, piece), "in pieces of {piece}");
 }
 

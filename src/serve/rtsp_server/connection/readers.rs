@@ -8,11 +8,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::hub::{Interrupt, Subscription};
-use crate::load::Behind;
 use crate::media::{Published, TrackId};
 use crate::ops::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
 use crate::ops::metrics::{RtspReader, RtspSession};
-use crate::rtsp_server::machine::{Channels, SessionId};
+use crate::serve::overload::Behind;
+use crate::serve::rtsp_server::machine::{Channels, SessionId};
 use crate::trust::audit::{self, Event};
 use crate::trust::auth::Permit;
 use crate::wire::rtp::{self, ReportPoint};

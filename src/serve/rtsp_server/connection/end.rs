@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Connection, READ_BYTES, Stage};
 use crate::hub::EndReason;
-use crate::load::Resource;
-use crate::rtsp_server::machine::CloseReason;
+use crate::serve::overload::Resource;
+use crate::serve::rtsp_server::machine::CloseReason;
 use crate::trust::audit::{self, Event};
 use crate::wire::rtsp::Violation;
 

@@ -10,7 +10,7 @@ use crate::ops::limits::{
     CLIENT_BUFFER_BYTES, CLIENT_QUEUE, CLIENT_SESSION_TIMEOUT, FIRST_BYTE, LOGIN, REQUEST,
     REQUESTS_PER_SECOND, WRITE_STALL, WRITE_WHOLE,
 };
-use crate::rtsp_server::machine::CloseReason;
+use crate::serve::rtsp_server::machine::CloseReason;
 use crate::wire::rtsp::Violation;
 
 const ROOM: usize = 1 << 20;
