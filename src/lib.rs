@@ -24,16 +24,11 @@ macro_rules! every {
 }
 
 pub mod app;
-pub mod cli;
-pub mod config;
-#[cfg(any(test, fuzzing))]
-pub mod fuzz;
 pub mod hub;
 pub mod ingest;
 pub mod media;
 pub mod ops;
 pub mod segment;
 pub mod serve;
-pub mod simulator;
 pub mod trust;
 pub mod wire;

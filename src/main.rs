@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    camlock::cli::run()
+    camlock::app::cli::run()
 }

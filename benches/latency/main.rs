@@ -24,7 +24,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use camlock::simulator::{self, Audio, PatternSettings, Simulator, Source};
+use camlock::app::simulator::{self, Audio, PatternSettings, Simulator, Source};
 use shared::decrypted::Frames;
 use shared::figures::{self, setting};
 use shared::gateway::{Cameras, Stand};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camlock::simulator::{self, Audio, PatternSettings, Simulator, Source};
+use camlock::app::simulator::{self, Audio, PatternSettings, Simulator, Source};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};

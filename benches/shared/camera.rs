@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use camlock::simulator::{
+use camlock::app::simulator::{
     self, Audio, Login, PatternSettings, ProfileSettings, Sent, Simulator, Source,
 };
 use tokio::sync::mpsc;

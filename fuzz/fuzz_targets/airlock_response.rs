@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| camlock::fuzz::airlock_response(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| camlock::app::fuzz::airlock_response(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| camlock::fuzz::interleaved(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| camlock::app::fuzz::interleaved(data));

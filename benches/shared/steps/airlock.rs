@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use bytes::BytesMut;
+use camlock::app::simulator::{PatternCodec, Unit};
 use camlock::ingest::camera::airlock::EndReason;
 use camlock::ingest::camera::airlock::bench::Passage;
-use camlock::simulator::{PatternCodec, Unit};
 use camlock::wire::rtsp::{DescribedTrack, describe};
 
 use super::{Clock, Numbers, Result, Step, bytes, pictures};

@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use camlock::app::simulator::{PatternCodec, Unit};
 use camlock::hub::{Hub, Interrupt, Publisher, Subscription};
 use camlock::media::{AccessUnit, Kinds, StreamName, StreamPattern};
 use camlock::ops::metrics::Metrics;
-use camlock::simulator::{PatternCodec, Unit};
 use camlock::trust::auth::{
     Authenticator, Credential, Grant, Offer, Presented, Settings, User, generate_secret,
 };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use camlock::app::simulator::{PatternCodec, Unit};
 use camlock::media::{AccessUnit, Clean, Codec, Policy, Published};
-use camlock::simulator::{PatternCodec, Unit};
 use camlock::wire::rtp;
 
 use super::{Clock, Numbers, Result, Step, bytes, pictures, sound};

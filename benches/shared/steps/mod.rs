@@ -11,8 +11,8 @@ mod messages;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use camlock::app::simulator::{Audio, ClipName, Feed, PatternCodec, PatternSettings, Source, Unit};
 use camlock::media::{AccessUnit, Published, SharedForm};
-use camlock::simulator::{Audio, ClipName, Feed, PatternCodec, PatternSettings, Source, Unit};
 use camlock::wire::rtp;
 
 use media::{Form, Plan, PolicyStep};

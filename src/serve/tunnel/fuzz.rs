@@ -1,4 +1,4 @@
-//! What must hold of a tunnel's readers whatever a client sends: a check for `crate::fuzz`.
+//! What must hold of a tunnel's readers whatever a client sends: a check for `crate::app::fuzz`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! What must hold of the re-writer whatever either side sends: checks for `crate::fuzz`.
+//! What must hold of the re-writer whatever either side sends: checks for `crate::app::fuzz`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,17 +1,17 @@
 //! Against simulated cameras, over sockets on loopback, in real time.
 
 use super::*;
-use crate::media::Codec;
-use crate::simulator::{
+use crate::app::simulator::{
     Account, Audio, CameraSettings, ClipName, Login as Asked, ProfileSettings, Simulator, Source,
 };
+use crate::media::Codec;
 use crate::wire::digest::Algorithm;
 
 fn camera(source: ClipName, audio: Audio, login: Asked) -> Simulator {
     let source = Source::Clip(source);
     let profiles = vec![ProfileSettings { path: "/main".to_owned(), source, audio }];
     let camera = CameraSettings { listen: "127.0.0.1:0".parse().unwrap(), login, profiles };
-    Simulator::start(crate::simulator::Settings { cameras: vec![camera] }).unwrap()
+    Simulator::start(crate::app::simulator::Settings { cameras: vec![camera] }).unwrap()
 }
 
 fn account(password: &str) -> Account {

@@ -10,12 +10,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::*;
+use crate::app::simulator::{self, Audio, ClipName, Feed, Simulator, Source};
 use crate::hub::status::Health;
 use crate::hub::{EndReason, Interrupt, Subscription};
 use crate::media::{Kinds, Published, TrackId, TrackKind};
 use crate::ops::limits;
 use crate::segment;
-use crate::simulator::{self, Audio, ClipName, Feed, Simulator, Source};
 use crate::trust::auth::Permit;
 use crate::wire::digest::Algorithm;
 use crate::wire::rtsp::{Decoder, Item, Method};
