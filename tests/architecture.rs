@@ -7,115 +7,45 @@ use std::path::Path;
 
 use syn::visit::{self, Visit};
 
-/// Every top-level module, and those it may use. A module may use only modules listed above it,
-/// so the graph has no cycle.
-const MODULES: &[(&str, &[&str])] = &[
-    ("limits", &[]),
-    ("metrics", &[]),
-    ("media", &["limits"]),
-    ("digest", &["limits"]),
-    ("tls", &["limits"]),
-    ("state_dir", &[]),
-    ("chain", &["limits"]),
-    ("systemd", &["limits"]),
-    ("pki", &["tls", "state_dir"]),
-    ("audit", &["limits", "media"]),
-    ("rtp", &["limits", "media"]),
-    ("rtsp", &["limits", "media"]),
-    ("auth", &["limits", "media", "digest", "tls", "audit", "metrics"]),
-    ("hub", &["limits", "media", "rtp", "auth", "metrics"]),
-    ("control", &["limits", "media", "auth"]),
-    ("load", &["limits", "metrics", "audit"]),
-    ("segment", &["limits", "media", "audit", "metrics", "control", "state_dir", "chain"]),
-    (
-        "camera",
-        &[
-            "limits", "media", "digest", "tls", "rtsp", "segment", "hub", "audit", "metrics",
-            "control",
-        ],
-    ),
-    (
-        "rtsp_server",
-        &[
-            "limits", "media", "digest", "rtp", "rtsp", "auth", "hub", "metrics", "audit",
-            "control", "tls", "load",
-        ],
-    ),
-    ("http", &["limits", "media", "auth", "hub", "metrics", "audit", "control", "load"]),
-    ("listen", &["limits", "systemd", "tls", "auth", "metrics", "audit"]),
-    ("tunnel", &["limits", "tls", "auth", "metrics", "audit"]),
-    ("telemetry", &["limits"]),
-    ("simulator", &["limits", "media", "digest", "rtp", "rtsp"]),
-    (
-        "config",
-        &[
-            "limits",
-            "media",
-            "digest",
-            "tls",
-            "pki",
-            "auth",
-            "hub",
-            "load",
-            "segment",
-            "camera",
-            "rtsp_server",
-            "http",
-            "listen",
-            "tunnel",
-            "simulator",
-            "telemetry",
-        ],
-    ),
-    (
-        "fuzz",
-        &[
-            "limits",
-            "media",
-            "digest",
-            "rtp",
-            "rtsp",
-            "auth",
-            "hub",
-            "segment",
-            "camera",
-            "rtsp_server",
-            "tunnel",
-            "config",
-        ],
-    ),
-    ("app", ALL),
-    ("cli", ALL),
+/// Every wing, lowest first, and those it uses. A wing may use only wings listed above it, so the
+/// graph has no cycle.
+const WINGS: &[(&str, &[&str])] = &[
+    ("ops", &[]),
+    ("media", &["ops"]),
+    ("wire", &["ops", "media"]),
+    ("trust", &["ops", "media", "wire"]),
+    ("hub", &["ops", "media", "wire", "trust"]),
+    ("segment", &["ops", "trust", "hub"]),
+    ("ingest", &["ops", "media", "wire", "trust", "hub", "segment"]),
+    ("serve", &["ops", "media", "wire", "trust", "hub"]),
+    ("app", &["ops", "media", "wire", "trust", "hub", "segment", "ingest", "serve"]),
 ];
-
-/// For the composition root and the commands: every module listed above.
-const ALL: &[&str] = &["*"];
 
 /// Sans-IO code: no runtime, no sockets, no files, no clock.
 const SANS_IO: &[&str] = &[
-    "limits.rs",
-    "metrics",
+    "ops/limits.rs",
+    "ops/metrics",
     "media",
-    "digest",
-    "rtp",
-    "rtsp",
-    "tls/fingerprint.rs",
-    "tls/client/verify.rs",
-    "tls/client/failure.rs",
+    "wire/digest",
+    "wire/rtp",
+    "wire/rtsp",
+    "trust/tls/fingerprint.rs",
+    "trust/tls/client/verify.rs",
+    "trust/tls/client/failure.rs",
     "hub/ring.rs",
     "hub/cursor.rs",
     "hub/numbering.rs",
     "hub/budget.rs",
-    "load/level.rs",
-    "load/lateness.rs",
-    "load/reason.rs",
-    "camera/airlock/rewrite",
-    "camera/retime",
-    "camera/backoff.rs",
-    "camera/news.rs",
-    "chain",
-    "rtsp_server/machine",
-    "auth/penalty.rs",
+    "serve/overload/level.rs",
+    "serve/overload/lateness.rs",
+    "serve/overload/reason.rs",
+    "ingest/camera/airlock/rewrite",
+    "ingest/camera/retime",
+    "ingest/camera/backoff.rs",
+    "ingest/camera/news.rs",
+    "ops/hash_log",
+    "serve/rtsp_server/machine",
+    "trust/auth/penalty.rs",
     "segment/beat.rs",
     "segment/day.rs",
     "segment/ledger/entry.rs",
@@ -141,12 +71,12 @@ const SANS_IO: &[&str] = &[
     "segment/sighting.rs",
     "segment/text.rs",
     "segment/wire.rs",
-    "systemd/progress.rs",
-    "tunnel/armour.rs",
-    "tunnel/head.rs",
-    "tunnel/pending.rs",
-    "tunnel/websocket/frame.rs",
-    "tunnel/websocket/handshake.rs",
+    "ops/systemd/progress.rs",
+    "serve/tunnel/armour.rs",
+    "serve/tunnel/head.rs",
+    "serve/tunnel/pending.rs",
+    "serve/tunnel/websocket/frame.rs",
+    "serve/tunnel/websocket/handshake.rs",
 ];
 
 const IO: &[&str] = &[
@@ -162,42 +92,41 @@ const IO: &[&str] = &[
 ];
 
 #[test]
-fn modules_use_only_what_they_may() {
-    for (i, (module, may_use)) in MODULES.iter().enumerate() {
-        for used in may_use.iter().filter(|used| **used != "*") {
-            assert!(MODULES[..i].iter().any(|(m, _)| m == used), "list {used} above {module}");
+fn wings_use_only_what_they_may() {
+    for (i, (wing, may_use)) in WINGS.iter().enumerate() {
+        for used in *may_use {
+            assert!(WINGS[..i].iter().any(|(w, _)| w == used), "list {used} above {wing}");
         }
     }
     let mut wrong = Vec::new();
+    let mut unused: BTreeSet<_> =
+        WINGS.iter().flat_map(|(wing, uses)| uses.iter().map(move |used| (*wing, *used))).collect();
     each_file(Path::new("src"), &mut |file, paths| {
-        let module = file.split(['/', '.']).next().unwrap();
-        if matches!(module, "lib" | "main") {
+        let wing = file.split(['/', '.']).next().unwrap();
+        if matches!(wing, "lib" | "main") {
             return;
         }
-        let Some(place) = MODULES.iter().position(|(m, _)| *m == module) else {
-            return wrong.push(format!("{file}: {module} is not in MODULES"));
+        let Some((wing, may_use)) = WINGS.iter().find(|(w, _)| *w == wing) else {
+            return wrong.push(format!("{file}: {wing} is not in WINGS"));
         };
+        // A wing's own mod.rs and those of its rooms.
         let at_root = file.ends_with("/mod.rs") && file.matches('/').count() == 1;
         for path in paths {
             if path.starts_with("super::super") || (at_root && path.starts_with("super::")) {
                 wrong.push(format!("{file}: write {path} as crate::..."));
             }
-            if let Some(used) = path.strip_prefix("crate::").and_then(|p| p.split("::").next())
-                && used != module
-                && !may_use(place, used)
-            {
-                wrong.push(format!("{file}: {module} may not use {used}"));
+            let Some(used) = path.strip_prefix("crate::").and_then(|p| p.split("::").next()) else {
+                continue;
+            };
+            match may_use.iter().find(|may| **may == used) {
+                Some(used) => _ = unused.remove(&(*wing, *used)),
+                None if used == *wing => {}
+                None => wrong.push(format!("{file}: {wing} may not use {used}")),
             }
         }
     });
+    wrong.extend(unused.iter().map(|(wing, used)| format!("{wing} does not use {used}")));
     assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-/// Whether the module at `place` may use `used`.
-fn may_use(place: usize, used: &str) -> bool {
-    let (above, rest) = MODULES.split_at(place);
-    let (_, may_use) = rest.first().unwrap();
-    may_use.contains(&used) || *may_use == ALL && above.iter().any(|(m, _)| *m == used)
 }
 
 #[test]

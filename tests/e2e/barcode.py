@@ -1,4 +1,4 @@
-"""Reads what the simulator's pictures carry. `src/simulator/pattern/layout.rs` describes the layout."""
+"""Reads what the simulator's pictures carry. `src/app/simulator/pattern/layout.rs` describes the layout."""
 
 import numpy as np
 

@@ -12,7 +12,7 @@ import struct
 import time
 import urllib.parse
 
-CLIPS = pathlib.Path(__file__).resolve().parents[2] / "src/simulator/clips"
+CLIPS = pathlib.Path(__file__).resolve().parents[2] / "src/app/simulator/clips"
 UNIT_BYTES = 2 * 1024 * 1024  # limits::ACCESS_UNIT_BYTES
 SECONDS = 20  # no connection lives longer
 ESCAPES = "\x1b[31mred\x1b]0;title\x07\x9b1m\x00\x7f<script>"

@@ -13,7 +13,7 @@ use crate::ops::systemd::Progress;
 use crate::serve::overload::{self, Load};
 
 /// The memory budget in force: what is configured, or the share of what there is.
-pub(super) fn budget(settings: load::Settings) -> Option<u64> {
+pub(super) fn budget(settings: overload::Settings) -> Option<u64> {
     settings
         .memory
         .or_else(|| memory_there(Path::new("/")).map(|there| there / 100 * MEMORY_SHARE_PERCENT))
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn what_is_configured_goes_before_what_there_is() {
-        assert_eq!(budget(load::Settings { memory: Some(5) }), Some(5));
-        let share = budget(load::Settings::default()).unwrap();
+        assert_eq!(budget(overload::Settings { memory: Some(5) }), Some(5));
+        let share = budget(overload::Settings::default()).unwrap();
         assert!(share > 64 << 20, "{share}");
     }
 
@@ -136,7 +136,7 @@ mod tests {
         tokio::time::sleep(2 * LOAD_SAMPLE).await;
         assert_eq!(
             load.admit(),
-            Err(load::Lack::Of(load::Resource::Memory)),
+            Err(overload::Lack::Of(overload::Resource::Memory)),
             "no process has a single MiB"
         );
         assert_eq!(metrics.overload.memory.level.get(), 1);

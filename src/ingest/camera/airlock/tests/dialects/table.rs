@@ -11,7 +11,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cameras.md");
 const TEXT: &str = "# Cameras
 
 Written by `CAMLOCK_WRITE_TABLES=1 cargo test dialects` and compared with every run of the tests
-(`src/camera/airlock/tests/dialects`).
+(`src/ingest/camera/airlock/tests/dialects`).
 
 ## What cameras answered
 
