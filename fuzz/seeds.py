@@ -10,7 +10,6 @@ import struct
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent
 MEDIA = ROOT / "tests/fixtures/media"
-DOOR = "rtsp://127.0.0.1:1/0123456789abcdef0123456789abcdef/"
 
 SPS, PPS = "Z0LACtoR7ARAAAADAEAAAAyDxImo", "aM4PyA=="
 SDP = (
@@ -101,26 +100,6 @@ def airlock_response():
         "moved": b"\0" + answer(302, "Location: rtsp://192.0.2.8/").encode(),
         "silent": b"\0" + opening(SDP) + b"\r\n" * 200,
         "numbered": b"\0" + opening(SDP).replace(b"Session", b"CSeq: 2\r\nSession", 1),
-    }
-
-
-def airlock_request():
-    def ask(method, place="", *headers):
-        return message(f"{method} {DOOR}{place} RTSP/1.0", "CSeq: 7", *headers).encode()
-
-    all_of_it = b"".join([
-        ask("OPTIONS"), ask("DESCRIBE", "", "Accept: application/sdp"),
-        ask("SETUP", "0", transport(0)), ask("SETUP", "1", transport(2)),
-        ask("PLAY", "", "Session: 1", "Range: npt=0-"), ask("GET_PARAMETER"), ask("TEARDOWN"),
-    ])
-    return {
-        "session": b"\0" + all_of_it,
-        "pieces": b"\xa0" + all_of_it,
-        "described": b"\x19" + ask("SETUP", "3", transport(6)) + ask("SETUP", "9", transport(8)),
-        "twice": b"\x02" + ask("SETUP", "0", transport(0)),
-        "guest": b"\0" + message("DESCRIBE rtsp://127.0.0.1:1/guess/ RTSP/1.0", "CSeq: 1").encode(),
-        "plays": b"\x07" + frame(1, sender_report()) + ask("SET_PARAMETER") + ask("PLAY"),
-        "records": b"\x05" + ask("RECORD"),
     }
 
 
@@ -462,7 +441,6 @@ def segment_frame():
 
 
 write("aac", aac())
-write("airlock_request", airlock_request())
 write("airlock_response", airlock_response())
 write("config", config())
 write("digest", digest())

@@ -8,13 +8,12 @@
 //!
 //! | part | cap |
 //! |---|---|
-//! | the depacketiser's ring | the power of two above [`UNACKNOWLEDGED_BYTES`] and one frame |
-//! | one access unit, or the old ring while it grows | the greatest of: what was passed on at all, as one unit; a lawful unit and its re-framed copy; a JPEG picture twice, and its copy; half the ring |
-//! | the depacketiser's lists of pieces and NAL units | 16 bytes each, and as much for a growing list |
-//! | bytes read from the camera | two blocks of [`CAMERA_BUFFER_BYTES`], and as much when passed on |
-//! | media before the answer to PLAY | held, and passed on |
+//! | the depacketisers' buffers, and one access unit | all tracks together hold [`ACCESS_UNIT_BYTES`]; the unit, and its re-framed copy. Or a JPEG picture twice, and its copy |
+//! | the depacketisers' lists of pieces and NAL units | 16 bytes each, and as much for a growing list |
+//! | bytes read from the camera | two blocks of [`CAMERA_BUFFER_BYTES`] |
+//! | media before the answer to PLAY | held |
 //! | TLS | the camera's certificates; two records and what is in them |
-//! | messages | one being read, one in work, both sides |
+//! | messages | one being read, one in work |
 //! | the stream's ring in the hub | [`RING_BYTES`]: each unit twice, as it came and as it goes out |
 //!
 //! The sum stays within [`CAMERA_MEMORY_BYTES`]: that is asserted when this is compiled. An operator who
@@ -101,19 +100,16 @@ pub const UNITS_PER_SECOND: u32 = 400;
 
 // ---- The airlock ---------------------------------------------------------------------------
 
-/// Bytes forwarded to the depacketiser on a connection since a track last gave an access unit.
-/// Bounds the depacketiser's ring at the next power of two (4 MiB). The largest unit, and 1.9 MiB that lie
-/// in the loopback hop because the depacketiser is late.
-pub const UNACKNOWLEDGED_BYTES: usize = 39 * 1024 * 1024 / 10;
-/// With so much of that passed on, the airlock waits for the depacketiser before it reads on: two reads
-/// of the camera are left.
-pub const UNACKNOWLEDGED_PAUSE_BYTES: usize = UNACKNOWLEDGED_BYTES - 2 * CAMERA_BUFFER_BYTES;
-/// How long it waits for that, once: a depacketiser that is only late gives the next unit within this.
-pub const UNACKNOWLEDGED_PAUSE: Duration = Duration::from_millis(500);
-/// Packets, likewise. With one lost packet between any two, 16 bits still count the losses of a unit.
-pub const UNACKNOWLEDGED_PACKETS: usize = ACCESS_UNIT_PACKETS;
-/// NAL units, likewise.
-pub const UNACKNOWLEDGED_NALS: usize = 8 * ACCESS_UNIT_NALS;
+/// RTP packets that the depacketiser of a track may hold since its last access unit. With one lost packet between any
+/// two, 16 bits still count the losses of a unit. (Bytes: all tracks together, [`ACCESS_UNIT_BYTES`].)
+pub const DEPACKETISER_PACKETS: usize = ACCESS_UNIT_PACKETS;
+/// NAL units, likewise: a picture, and what cameras send before it as units of their own.
+pub const DEPACKETISER_NALS: usize = 2 * ACCESS_UNIT_NALS;
+/// First size of the buffer behind a track's depacketiser; it doubles as it fills.
+pub const DEPACKETISER_BUFFER_BYTES: usize = 16 * 1024;
+/// A buffer that held more than this is given back after the access unit. Most pictures at 4 Mbit/s are smaller; key
+/// frames come every few seconds.
+pub const DEPACKETISER_BUFFER_KEPT_BYTES: usize = 64 * 1024;
 /// Access units of a track at once: what a network stall of 3 s holds back.
 pub const UNITS_BURST: u32 = 3 * UNITS_PER_SECOND;
 /// Bytes a second after PLAY that are not media: blank lines, stray answers, requests, RTCP,
@@ -135,23 +131,11 @@ pub const CAMERA_BUFFER_BYTES: usize = 160 * 1024;
 /// memory, and few filled it.
 pub const CAMERA_BUFFER_LEAST_BYTES: usize = 16 * 1024;
 /// What one camera stream may add to the process, see [`camera_memory_bytes`].
-pub const CAMERA_MEMORY_BYTES: usize = 24 * 1024 * 1024;
+pub const CAMERA_MEMORY_BYTES: usize = 20 * 1024 * 1024;
 /// A source this long silent may be followed by another: an encoder that restarted.
 pub const CAMERA_SOURCE_SILENCE: Duration = Duration::from_secs(1);
 /// Packets that break the RTP rules before the session ends.
 pub const STRIKES: u32 = 100;
-/// The head of a request on the loopback door, before the token was seen.
-pub const DOOR_HEAD_BYTES: usize = 1024;
-/// Time for the token on the loopback door.
-pub const DOOR_TIMEOUT: Duration = Duration::from_secs(1);
-/// Time for the depacketiser to come to the loopback door.
-pub const DOOR_OPEN: Duration = Duration::from_secs(3);
-/// Send buffer of the loopback door in the kernel. Its bytes count as passed on.
-pub const DOOR_SEND_BUFFER: usize = 256 * 1024;
-/// One write to the depacketiser.
-pub const DOOR_WRITE: Duration = Duration::from_secs(5);
-/// Connections on one loopback door whose token is being read at once.
-pub const DOOR_PENDING: usize = 8;
 
 /// TCP connect to a camera.
 pub const CAMERA_CONNECT: Duration = Duration::from_secs(3);
@@ -623,30 +607,24 @@ pub const BACKUP_MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 /// The most that one camera stream holds, its ring of [`RING_BYTES`] included: the sum in the module's
 /// description.
 pub const fn camera_memory_bytes() -> usize {
+    // A buffer is a power of two: less than twice what it holds, and what it holds if that is the largest unit. Of a
+    // unit of half the bytes, it, its copy, its buffer and the other tracks' come to the same.
+    let pictures = 3 * ACCESS_UNIT_BYTES;
+    // The depacketiser's own buffer doubles as it fills; then the picture is written anew. One track, and no other video.
     let frame = 4 + 65_535;
-    let owed = UNACKNOWLEDGED_BYTES + frame;
-    let ring = owed.next_power_of_two();
-    // The depacketiser's buffer doubles as it fills; then the picture is written anew. One track, and no other video.
-    let jpeg = 2 * (JPEG_BYTES + frame) + JPEG_BYTES;
-    let unit = max(max(owed, max(2 * ACCESS_UNIT_BYTES, jpeg)), ring / 2);
-    let lists = TRACKS * 2 * 16 * (UNACKNOWLEDGED_PACKETS + 2 * UNACKNOWLEDGED_NALS);
+    let jpeg = 2 * (JPEG_BYTES + frame) + JPEG_BYTES + TRACKS * 2 * frame.next_power_of_two();
+    let lists = TRACKS * 2 * 16 * (DEPACKETISER_PACKETS + 2 * DEPACKETISER_NALS);
     let read = 2 * CAMERA_BUFFER_BYTES;
-    // No frame grows on its way; the buffer doubles as it fills.
-    let passed_on = 2 * CAMERA_BUFFER_BYTES;
-    let early = 2 * 2 * EARLY_MEDIA_BYTES;
-    let messages = 2 * 2 * (RTSP_HEAD_BYTES + RTSP_BODY_BYTES);
+    let early = 2 * EARLY_MEDIA_BYTES;
+    let messages = 2 * (RTSP_HEAD_BYTES + RTSP_BODY_BYTES);
     // Kept for the session: the certificates. Two records, as they came and deciphered.
     let tls = CAMERA_CERTIFICATE_BYTES + 2 * 2 * (16 * 1024 + 2048);
-    ring + unit + lists + read + passed_on + early + messages + tls + RING_BYTES
+    max(pictures, jpeg) + lists + read + early + messages + tls + RING_BYTES
 }
 
 const _: () = assert!(
     camera_memory_bytes() <= CAMERA_MEMORY_BYTES,
     "the caps of one camera stream add up to more than its budget"
-);
-const _: () = assert!(
-    ACCESS_UNIT_BYTES + 1024 * 1024 < UNACKNOWLEDGED_PAUSE_BYTES,
-    "the largest unit is taken for one that never ends"
 );
 
 const fn max(a: usize, b: usize) -> usize {
@@ -661,10 +639,10 @@ mod tests {
     fn a_hostile_camera_costs_no_more_than_its_budget() {
         const MIB: usize = 1024 * 1024;
         let sum = camera_memory_bytes();
-        assert_eq!(CAMERA_MEMORY_BYTES, 24 * MIB);
+        assert_eq!(CAMERA_MEMORY_BYTES, 20 * MIB);
         assert!(sum <= CAMERA_MEMORY_BYTES, "{sum}");
-        // The ring does not double for what a packet adds to the cap.
-        assert_eq!((UNACKNOWLEDGED_BYTES + 4 + 65_535).next_power_of_two(), 4 * MIB);
+        // A buffer is a power of two: it does not double for the largest unit.
+        assert!(ACCESS_UNIT_BYTES.is_power_of_two());
         // What cannot be judged until it is whole fits the room for reads.
         let message = RTSP_HEAD_BYTES + RTSP_BODY_BYTES;
         assert!(message < CAMERA_BUFFER_BYTES, "{message}");

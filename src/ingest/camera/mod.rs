@@ -5,7 +5,9 @@
 pub mod airlock;
 mod backoff;
 mod certificate_book;
+mod depacketise;
 mod digest_book;
+mod feed;
 mod intake;
 mod login;
 mod news;

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -18,7 +21,7 @@ use crate::trust::audit::{self, Event};
 use crate::trust::tls::Fingerprint;
 use crate::trust::tls::client::Failure as TlsFailure;
 
-use super::airlock::{Counts, EndReason, LoginMemory, Opened, Request};
+use super::airlock::{Counts, EndReason, LoginMemory, Request, Session};
 use super::certificate_book::BookFailure;
 use super::intake::{Carry, Intake, Outlet, Phase};
 use super::way::{Arrived, CameraLine, NotOpened, Way};
@@ -73,8 +76,6 @@ pub(super) struct Ended {
     pub(super) memory: LoginMemory,
     /// Time that units were published.
     pub(super) played: Duration,
-    /// Strangers at the loopback door.
-    pub(super) intruders: u64,
 }
 
 /// A future that returns when the pull is to end.
@@ -86,7 +87,7 @@ impl Source {
         &self,
         memory: LoginMemory,
         unwanted: &mut Unwanted<'_>,
-    ) -> Result<Opened, Ended> {
+    ) -> Result<Session<CameraLine>, Ended> {
         self.metrics.attempts.inc();
         let connected = tokio::select! {
             biased;
@@ -96,7 +97,7 @@ impl Source {
         let line = match connected {
             Ok(arrived) => self.welcome(arrived),
             Err(ending) => {
-                return Err(Ended { ending, memory, played: Duration::ZERO, intruders: 0 });
+                return Err(Ended { ending, memory, played: Duration::ZERO });
             }
         };
         let mut was_wanted = true;
@@ -105,14 +106,14 @@ impl Source {
             was_wanted = false;
         };
         match self.way.open(line, &self.request, memory, stop).await {
-            Ok(opened) => {
+            Ok(session) => {
                 self.metrics.sessions.inc();
-                Ok(opened)
+                Ok(session)
             }
             Err(NotOpened { ending, memory, counts }) => {
                 self.count(&counts, &Counts::default());
                 let ending = if was_wanted { ending } else { Ending::Unwanted };
-                Err(Ended { ending, memory, played: Duration::ZERO, intruders: counts.intruders })
+                Err(Ended { ending, memory, played: Duration::ZERO })
             }
         }
     }
@@ -135,42 +136,64 @@ impl Source {
     /// first unit goes to the hub.
     pub(super) async fn play(
         &self,
-        opened: Opened,
+        mut session: Session<CameraLine>,
         carry: &mut Carry,
         unwanted: &mut Unwanted<'_>,
         on_first: impl Fn(),
     ) -> Ended {
-        let Opened { mut items, tracks, starts, mut running } = opened;
         let outlet = Outlet {
             stream: &self.stream,
             publisher: &self.publisher,
             metrics: &self.metrics,
             all_metrics: &self.all_metrics.camera,
         };
-        let mut intake = Intake::new(outlet, carry, tracks, starts, &items);
+        let mut intake = Intake::new(outlet, carry, session.tracks().to_vec(), session.starts());
+        let mut counted = Counts::default();
+        let pass = self.pass(&mut session, &mut intake, unwanted, &mut counted, on_first);
+        // Caught here, so that the camera's session can still be ended.
+        let ending = AssertUnwindSafe(pass).catch_unwind().await.unwrap_or(Ending::Panicked);
+        intake.count();
+        let played = match intake.phase() {
+            Phase::Collecting => Duration::ZERO,
+            Phase::Publishing { since } => Instant::now().saturating_duration_since(since),
+        };
+        self.publisher.pause();
+        let closed = session.close().await;
+        self.count(&closed.counts, &counted);
+        Ended { ending, memory: closed.memory, played }
+    }
+
+    async fn pass(
+        &self,
+        session: &mut Session<CameraLine>,
+        intake: &mut Intake<'_>,
+        unwanted: &mut Unwanted<'_>,
+        counted: &mut Counts,
+        on_first: impl Fn(),
+    ) -> Ending {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut counted = Counts::default();
         let mut phase = intake.phase();
-        let ours = loop {
+        loop {
             tokio::select! {
                 biased;
-                () = &mut *unwanted => break Some(Ending::Unwanted),
+                () = &mut *unwanted => return Ending::Unwanted,
                 _ = second.tick() => {
-                    let counts = running.counts();
-                    self.count(&counts, &counted);
-                    counted = counts;
+                    let counts = session.counts();
+                    self.count(&counts, counted);
+                    *counted = counts;
                     intake.count();
                     if intake.progress().elapsed() >= limits::CAMERA_RANDOM_ACCESS {
                         let refused = intake.refused();
-                        break Some(refused.map_or(Ending::NothingLawful, Ending::Parameters));
+                        return refused.map_or(Ending::NothingLawful, Ending::Parameters);
                     }
                 }
-                item = items.next() => match item {
-                    // The first error is the end: the depacketiser is never asked again.
-                    None => break None,
-                    Some(item) => if intake.take(item, &items).is_err() {
-                        break Some(Ending::FormatChanged);
+                stepped = session.step(intake) => {
+                    if intake.has_changed_format() {
+                        return Ending::FormatChanged;
+                    }
+                    if let Err(reason) = stepped {
+                        return Ending::Session(reason);
                     }
                 }
             }
@@ -178,30 +201,22 @@ impl Source {
                 phase = intake.phase();
                 on_first();
             }
-        };
-        intake.count();
-        let played = match intake.phase() {
-            Phase::Collecting => Duration::ZERO,
-            Phase::Publishing { since } => Instant::now().saturating_duration_since(since),
-        };
-        self.publisher.pause();
-        let report = match ours {
-            Some(_) => running.stop().await,
-            None => running.ended().await,
-        };
-        self.count(&report.counts, &counted);
-        Ended {
-            ending: ours.unwrap_or(Ending::Session(report.reason)),
-            memory: report.memory,
-            played,
-            intruders: report.counts.intruders,
         }
+    }
+
+    /// A panic was caught. Its payload may quote the camera and goes nowhere; the panic hook says where it was.
+    pub(super) fn panicked(&self) {
+        self.metrics.panics.inc();
+        audit::record(Event::PanicCaught { task: self.stream.as_str() });
     }
 
     /// Adds what the airlock counted since `before`.
     fn count(&self, now: &Counts, before: &Counts) {
         self.metrics.wire_bytes.inc_by(now.bytes.saturating_sub(before.bytes));
         self.metrics.lost_packets.inc_by(now.lost.saturating_sub(before.lost));
+        for _ in before.panics..now.panics {
+            self.panicked();
+        }
         for ((reason, now), (_, before)) in now.dropped().into_iter().zip(before.dropped()) {
             let count = now.saturating_sub(before);
             if count > 0 {

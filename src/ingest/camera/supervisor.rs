@@ -19,7 +19,7 @@ use crate::ops::metrics::{CameraState, Metrics};
 use crate::segment::Segment;
 use crate::trust::audit::{self, Event};
 
-use super::airlock::{EndReason, Fault, LoginMemory, Request};
+use super::airlock::{Fault, LoginMemory, Request};
 use super::backoff::{BackOff, Ladder};
 use super::intake::Carry;
 use super::login::CameraLogin;
@@ -162,17 +162,14 @@ impl Supervisor {
     async fn attempt(&mut self) -> Option<Duration> {
         let ended = AssertUnwindSafe(self.pull()).catch_unwind().await;
         let (ended, login_pause) = ended.unwrap_or_else(|_| {
-            // The payload may quote the camera: it goes nowhere. The panic hook says where it was.
-            self.source.metrics.panics.inc();
-            audit::record(Event::PanicCaught { task: self.source.stream.as_str() });
             self.source.publisher.pause();
             let memory = LoginMemory::Nothing;
-            (Ended { ending: Ending::Panicked, memory, played: Duration::ZERO, intruders: 0 }, None)
+            (Ended { ending: Ending::Panicked, memory, played: Duration::ZERO }, None)
         });
-        let Ended { ending, played, intruders, memory: _ } = ended;
+        let Ended { ending, played, memory: _ } = ended;
         self.source.all_metrics.camera.ended(self.source.stream.as_str(), ending.label());
-        if intruders > 0 {
-            audit::record(Event::DoorIntruder { stream: &self.source.stream, count: intruders });
+        if ending == Ending::Panicked {
+            self.source.panicked();
         }
         self.back_off.played(played);
         if ending == Ending::Unwanted {
@@ -216,18 +213,18 @@ impl Supervisor {
             () = &mut unwanted => {
                 let memory = LoginMemory::Nothing;
                 let ending = Ending::Unwanted;
-                return (Ended { ending, memory, played: Duration::ZERO, intruders: 0 }, None);
+                return (Ended { ending, memory, played: Duration::ZERO }, None);
             }
             pass = entering => pass,
         };
         status.set(source, Health::Starting);
         let (ended, pass) = match source.open(login.memory(), &mut unwanted).await {
             Err(ended) => (ended, pass),
-            Ok(opened) => {
+            Ok(session) => {
                 login.accepted(pass);
-                login.remember(opened.running.memory());
+                login.remember(session.memory());
                 let playing = || status.set(source, Health::Playing);
-                let ended = source.play(opened, carry, &mut unwanted, playing).await;
+                let ended = source.play(session, carry, &mut unwanted, playing).await;
                 (ended, CameraLogin::pass_while_playing())
             }
         };
@@ -369,9 +366,6 @@ fn record(source: &Source, ending: Ending) {
             let address = &source.way.address;
             let (camera, port) = (address.name(), address.get().port());
             audit::record(Event::DialRefused { camera, port, reason: why.label() });
-        }
-        Ending::Session(EndReason::Panicked) => {
-            audit::record(Event::PanicCaught { task: stream.as_str() });
         }
         Ending::Session(reason) => match reason.fault() {
             Fault::Login => {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Opened, Request};
+use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Request, Session};
 use super::certificate_book::{BookFailure, CertificateBook, Noted};
 use super::pull::Ending;
 use crate::segment::{CameraAddr, NotDialled, Segment};
@@ -76,7 +76,7 @@ impl Way {
         request: &Request,
         memory: LoginMemory,
         stop: impl Future<Output = ()>,
-    ) -> Result<Opened, NotOpened> {
+    ) -> Result<Session<CameraLine>, NotOpened> {
         let second = SecondWay::new(self);
         let redial = second.clone();
         let opened = airlock::open(line, move || redial.connect(), request, memory, stop).await;

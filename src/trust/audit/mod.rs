@@ -109,13 +109,6 @@ pub enum Event<'a> {
         /// Why.
         reason: &'static str,
     },
-    /// Somebody on this machine knocked at a door meant for one guest only.
-    DoorIntruder {
-        /// The stream whose door it was.
-        stream: &'a StreamName,
-        /// How many knocked.
-        count: u64,
-    },
     /// A reader that lagged was ended, for there was too little of something.
     ReaderShed {
         /// Peer address.
@@ -191,7 +184,6 @@ enum Kind {
     CameraCertificateTaken,
     CameraCertificateChanged,
     CameraCertificateRefused,
-    DoorIntruder,
     ReaderShed,
     Overload,
     DialRefused,
@@ -201,7 +193,7 @@ enum Kind {
     PanicCaught,
 }
 
-const KINDS: usize = 20;
+const KINDS: usize = 19;
 
 /// Writes an event down, or counts it if its kind had its share of this minute. Never waits.
 pub fn record(event: Event<'_>) {
@@ -257,7 +249,6 @@ impl Event<'_> {
             Self::CameraCertificateTaken { .. } => Kind::CameraCertificateTaken,
             Self::CameraCertificateChanged { .. } => Kind::CameraCertificateChanged,
             Self::CameraCertificateRefused { .. } => Kind::CameraCertificateRefused,
-            Self::DoorIntruder { .. } => Kind::DoorIntruder,
             Self::ReaderShed { .. } => Kind::ReaderShed,
             Self::Overload { .. } => Kind::Overload,
             Self::DialRefused { .. } => Kind::DialRefused,
@@ -317,9 +308,6 @@ impl Event<'_> {
             }
             Self::CameraCertificateRefused { stream, reason } => {
                 tracing::warn!(target: "audit", event, %stream, reason, "the camera's certificate was refused");
-            }
-            Self::DoorIntruder { stream, count } => {
-                tracing::warn!(target: "audit", event, %stream, count, "strangers at the loopback door");
             }
             Self::ReaderShed { source, principal, stream, resource } => {
                 let principal = quoted(principal);
@@ -385,7 +373,6 @@ impl Kind {
         Self::CameraCertificateTaken,
         Self::CameraCertificateChanged,
         Self::CameraCertificateRefused,
-        Self::DoorIntruder,
         Self::ReaderShed,
         Self::Overload,
         Self::DialRefused,
@@ -409,7 +396,6 @@ impl Kind {
             Self::CameraCertificateTaken => "camera_certificate_taken",
             Self::CameraCertificateChanged => "camera_certificate_changed",
             Self::CameraCertificateRefused => "camera_certificate_refused",
-            Self::DoorIntruder => "door_intruder",
             Self::ReaderShed => "reader_shed",
             Self::Overload => "overload",
             Self::DialRefused => "dial_refused",
@@ -506,7 +492,6 @@ mod tests {
             CameraCertificateTaken { stream: stream, certificate: "c" },
             CameraCertificateChanged { stream: stream, expected: "e", got: "g" },
             CameraCertificateRefused { stream: stream, reason: reason },
-            DoorIntruder { stream: stream, count: 1 },
             ReaderShed { source: source, principal: principal, stream: stream, resource: resource },
             Overload { resource: resource, level: "l", reason: reason },
             DialRefused { camera: "c", port: 554, reason: reason },

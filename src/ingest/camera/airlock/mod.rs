@@ -1,39 +1,39 @@
 //! The airlock: the only code that reads a camera's bytes before they are checked.
 //!
-//! The depacketiser (retina) copes with many cameras but not with hostile ones, and cannot be given a
-//! socket. So it talks to a one-shot listener on loopback ([`door`]), and between that and the camera's
-//! socket stands a pure state machine ([`rewrite`]): requests get the real URL, the credentials and our
-//! own numbers; answers are parsed within limits and written anew from typed values; media packets are
-//! checked, counted and given a new header. Keep-alives, TEARDOWN, timeouts and caps are the airlock's own.
+//! It is an RTSP client of our own ([`client`], pure): it asks the camera to play, signs requests, keeps the session
+//! alive, and parses answers within limits. Media packets are checked and counted, and their payloads go to the
+//! depacketiser of their track ([`super::depacketise`]), which knows the formats of many cameras but is no match for
+//! a hostile one. What comes out goes to a [`Sink`]: access units, and the times of sender reports.
 //!
 //! What does *not* belong here: dialling and back-off (the caller's), codec syntax beyond packet
 //! framing (`media`), time lines (`camera::retime`).
 
 #[doc(hidden)]
 pub mod bench;
-mod door;
+mod client;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod items;
 mod open;
 mod reason;
 mod received;
-mod rewrite;
 mod session;
 #[cfg(test)]
 mod tests;
 
+use std::time::Instant;
+
 use secrecy::SecretString;
 use url::Url;
 
-use crate::media::{G726, Kinds, TrackKind};
+use super::depacketise::Frame;
+use crate::media::{Codec, Kinds, Refused};
 use crate::wire::digest::Algorithm;
 
-pub use items::Items;
+pub use super::depacketise::Encoding;
+pub use client::{Counts, Oddities};
 pub use open::open;
 pub use reason::{EndReason, Fault, JpegForm};
-pub use rewrite::{Counts, Oddities};
-pub use session::{Report, Running};
+pub use session::{Closed, Session};
 
 /// What to ask a camera for.
 #[derive(Debug, Clone)]
@@ -100,17 +100,38 @@ pub enum LoginUsed {
     Digest(Algorithm),
 }
 
-/// A playing session. Drop `items`, or `running`, to end it.
+/// Where the media of a session goes. Nothing in it may wait: the camera is not read meanwhile.
+pub trait Sink {
+    /// An access unit.
+    fn unit(&mut self, unit: Unit);
+    /// The times of a sender report.
+    fn report(&mut self, report: Report);
+}
+
+/// An access unit of a track.
 #[derive(Debug)]
-pub struct Opened {
-    /// Depacketised media.
-    pub items: Items,
-    /// The tracks that were set up.
-    pub tracks: Vec<OpenedTrack>,
-    /// Whether `retina::Timestamp::start` is the same moment on all tracks.
-    pub starts: Starts,
-    /// The airlock's task: counts, and the reason of the end.
-    pub running: Running,
+pub struct Unit {
+    /// [`OpenedTrack::stream`].
+    pub stream: usize,
+    pub(super) frame: Frame,
+    /// RTP timestamp of the track's start, unwrapped as the unit's is; with [`Starts::Announced`] the same moment on
+    /// all tracks.
+    pub start: Option<i64>,
+    /// When its last packet was read.
+    pub at: Instant,
+}
+
+/// A sender report: this NTP time is this RTP time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// [`OpenedTrack::stream`].
+    pub stream: usize,
+    /// In units of 2^-32 s.
+    pub ntp: u64,
+    /// RTP timestamp, unwrapped as those of the units are.
+    pub timestamp: i64,
+    /// When it was read.
+    pub at: Instant,
 }
 
 /// What the answer to PLAY said about where the tracks begin.
@@ -125,7 +146,7 @@ pub enum Starts {
 /// A track that was set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenedTrack {
-    /// Index of retina's streams: what `VideoFrame::stream_id()` and `AudioFrame::stream_id()` say.
+    /// Its number among the tracks that were set up: what [`Unit::stream`] says.
     pub stream: usize,
     /// Index of the section in the camera's session description.
     pub media: usize,
@@ -133,39 +154,8 @@ pub struct OpenedTrack {
     pub encoding: Encoding,
     /// RTP clock rate.
     pub clock_rate: u32,
-    /// Channels of sound, if the camera said.
-    pub channels: Option<u8>,
-}
-
-/// The codings that pass the airlock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// H.264, RFC 6184.
-    H264,
-    /// H.265, RFC 7798.
-    H265,
-    /// JPEG, RFC 2435.
-    Jpeg,
-    /// AAC, RFC 3640 mode AAC-hbr.
-    Aac,
-    /// G.711 A-law.
-    Pcma,
-    /// G.711 µ-law.
-    Pcmu,
-    /// G.726, RFC 3551 4.5.4.
-    G726(G726),
-    /// L16, RFC 3551 4.5.11.
-    L16,
-}
-
-impl Encoding {
-    /// Picture or sound.
-    pub fn kind(self) -> TrackKind {
-        match self {
-            Self::H264 | Self::H265 | Self::Jpeg => TrackKind::Video,
-            Self::Aac | Self::Pcma | Self::Pcmu | Self::G726(_) | Self::L16 => TrackKind::Audio,
-        }
-    }
+    /// The parameters in the session description, or why they are refused.
+    pub codec: Option<Result<Codec, Refused>>,
 }
 
 /// A session that did not come to play, or what a failed one leaves.

@@ -67,22 +67,12 @@ pub enum EndReason {
     UnitNals,
     /// A JPEG picture of a kind that is not taken.
     Jpeg(JpegForm),
-    /// Bytes were passed on and no unit came out of them.
-    Unacknowledged,
     /// More access units a second than any lawful stream.
     UnitRate,
     /// More bytes a second than a camera may send.
     ByteRate,
     /// Too much that is not media.
     Overhead,
-    /// retina refused the media, or failed.
-    Depacketiser,
-    /// retina, or our own code, panicked.
-    Panicked,
-    /// Our consumer did not take the media in time.
-    ConsumerStalled,
-    /// Our own loopback door failed.
-    Door,
     /// The URL or user agent of the request cannot be put on the wire.
     BadRequest,
     /// We ended it.
@@ -146,21 +136,18 @@ impl EndReason {
             | Self::NoUsableMedia
             | Self::NotInterleaved
             | Self::ChannelConflict
-            | Self::Jpeg(_)
-            | Self::Depacketiser
-            | Self::Panicked => Fault::Protocol,
+            | Self::Jpeg(_) => Fault::Protocol,
             Self::Grammar(_)
             | Self::Description
             | Self::BadPackets
             | Self::UnitBytes
             | Self::UnitPackets
             | Self::UnitNals
-            | Self::Unacknowledged
             | Self::UnitRate
             | Self::ByteRate
             | Self::Overhead
             | Self::BrokenTls => Fault::Limit,
-            Self::ConsumerStalled | Self::Door | Self::BadRequest | Self::Stopped => Fault::Ours,
+            Self::BadRequest | Self::Stopped => Fault::Ours,
         }
     }
 
@@ -197,14 +184,9 @@ impl EndReason {
             Self::UnitPackets => "unit_packets",
             Self::UnitNals => "unit_nals",
             Self::Jpeg(_) => "jpeg_form",
-            Self::Unacknowledged => "unacknowledged",
             Self::UnitRate => "unit_rate",
             Self::ByteRate => "byte_rate",
             Self::Overhead => "overhead",
-            Self::Depacketiser => "depacketiser",
-            Self::Panicked => "panicked",
-            Self::ConsumerStalled => "consumer_stalled",
-            Self::Door => "door",
             Self::BadRequest => "bad_request",
             Self::Stopped => "stopped",
         }
@@ -264,16 +246,9 @@ impl EndReason {
             Self::UnitBytes => "the camera sent an access unit over the size limit",
             Self::UnitPackets => "the camera sent an access unit of too many packets",
             Self::UnitNals => "the camera sent an access unit of too many NAL units",
-            Self::Unacknowledged => "the camera sent media that never becomes a picture or sound",
             Self::UnitRate => "the camera sent too many access units a second",
             Self::ByteRate => "the camera sent too many bytes a second: lower its bit rate",
             Self::Overhead => "the camera sent too much that is not media",
-            Self::Depacketiser => "the camera's media does not follow its packet format",
-            Self::Panicked => "the gateway's code failed on the camera's bytes: a bug, report it",
-            Self::ConsumerStalled => {
-                "the gateway did not take the camera's media in time: it is overloaded"
-            }
-            Self::Door => "the gateway's loopback door failed",
             Self::BadRequest => {
                 "the camera's URL cannot be used: rtsp, no account in it, at most 1 KiB"
             }
@@ -341,13 +316,8 @@ impl fmt::Display for EndReason {
             | Self::ChannelConflict
             | Self::BadPackets
             | Self::Jpeg(_)
-            | Self::Unacknowledged
             | Self::ByteRate
             | Self::Overhead
-            | Self::Depacketiser
-            | Self::Panicked
-            | Self::ConsumerStalled
-            | Self::Door
             | Self::BadRequest
             | Self::Stopped => Ok(()),
         }
@@ -372,7 +342,7 @@ mod tests {
 
     #[test]
     fn the_reasons_are_these() {
-        let all = every!(EndReason; CameraClosed, CameraLost, BrokenTls, RedialFailed, NoAnswer, SlowMessage, CameraNotReading, NoFirstUnit, Stalled, TooSlow, LoginRequired, LoginRefused, Forbidden, BasicRefused, BasicAfterDigest, UnknownChallenge, NotFound, Busy, Redirected, Status(451), Grammar(crate::wire::rtsp::Violation::NotRtsp), Description, NoUsableMedia, NotInterleaved, ChannelConflict, BadPackets, UnitBytes, UnitPackets, UnitNals, Jpeg(JpegForm::Side), Unacknowledged, UnitRate, ByteRate, Overhead, Depacketiser, Panicked, ConsumerStalled, Door, BadRequest, Stopped);
+        let all = every!(EndReason; CameraClosed, CameraLost, BrokenTls, RedialFailed, NoAnswer, SlowMessage, CameraNotReading, NoFirstUnit, Stalled, TooSlow, LoginRequired, LoginRefused, Forbidden, BasicRefused, BasicAfterDigest, UnknownChallenge, NotFound, Busy, Redirected, Status(451), Grammar(crate::wire::rtsp::Violation::NotRtsp), Description, NoUsableMedia, NotInterleaved, ChannelConflict, BadPackets, UnitBytes, UnitPackets, UnitNals, Jpeg(JpegForm::Side), UnitRate, ByteRate, Overhead, BadRequest, Stopped);
         assert_surface!("camera-session-ends", all.map(EndReason::label).join("\n"));
     }
 }

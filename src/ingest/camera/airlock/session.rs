@@ -1,386 +1,241 @@
-//! The task between camera and depacketiser, and what its owner holds.
+//! A session with a camera: its socket, and the RTSP client that reads it. One task drives both.
 
 use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::pin::Pin;
 
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep, timeout};
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, Sleep, timeout, timeout_at};
 
-use super::door::Door;
+use super::client::{Client, Next};
 use super::received::Received;
-use super::rewrite::{Next, Rewriter, Totals};
-use super::{Counts, EndReason, LoginMemory, LoginUsed, OpenedTrack, Starts};
+use super::{Counts, EndReason, LoginMemory, LoginUsed, OpenedTrack, Sink, Starts};
 use crate::ops::limits;
 
 /// How a session ended, and what it leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// Why.
-    pub reason: EndReason,
+pub struct Closed {
     /// What to pass into the next [`super::open()`].
     pub memory: LoginMemory,
     /// What passed and what was dropped, by reason.
     pub counts: Counts,
 }
 
-/// The owner of a session's task. Dropping it ends the session; TEARDOWN goes out within
-/// [`limits::CAMERA_TEARDOWN`].
+/// A session over `S`. Dropping it closes the connection without TEARDOWN: see [`Session::close`].
 #[derive(Debug)]
-pub struct Running {
-    task: JoinHandle<EndReason>,
-    /// Dropped to stop the task, which then still says goodbye: that is why it is not aborted.
-    stop: Option<oneshot::Sender<()>>,
-    shared: Arc<Shared>,
-    ended: Option<EndReason>,
+pub struct Session<S> {
+    camera: S,
+    client: Client,
+    received: Received,
+    /// What was received is not looked at yet.
+    is_unread: bool,
+    outgoing: Outgoing,
+    timer: Pin<Box<Sleep>>,
 }
 
-impl Running {
-    /// Starts the task: lets the depacketiser in, then stands between the two.
-    pub(super) fn start<S, R, F>(
-        camera: S,
-        redial: R,
-        door: Door,
-        rewriter: Rewriter,
-        shared: Arc<Shared>,
-    ) -> Self
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        R: FnOnce() -> F + Send + 'static,
-        F: Future<Output = io::Result<S>> + Send + 'static,
-    {
-        let (stop, stopped) = oneshot::channel();
-        let between = Between {
+/// A request that is being written.
+#[derive(Debug, Default)]
+struct Outgoing {
+    bytes: Bytes,
+    /// When the camera must have taken it.
+    deadline: Option<Instant>,
+}
+
+/// What a session waited for.
+enum Event {
+    /// So many bytes.
+    Bytes(usize),
+    /// The connection ended.
+    End(Option<io::Error>),
+    /// A deadline of the client's.
+    Time,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    pub(super) fn new(camera: S, client: Client) -> Self {
+        Self {
             camera,
-            redial: Some(redial),
-            rewriter,
-            from_camera: Received::new(),
-            from_consumer: BytesMut::new(),
-            shared: Arc::clone(&shared),
-            waited_for: Depacketiser::InTime,
-        };
-        let task = tokio::spawn(between.run(door, stopped));
-        Self { task, stop: Some(stop), shared, ended: None }
+            client,
+            received: Received::new(),
+            is_unread: false,
+            outgoing: Outgoing::default(),
+            timer: Box::pin(tokio::time::sleep_until(Instant::now())),
+        }
     }
 
-    /// Waits for the end of the session, TEARDOWN included. Cancel-safe.
-    pub async fn ended(&mut self) -> Report {
-        let reason = match self.ended {
-            Some(reason) => reason,
-            None => (&mut self.task).await.unwrap_or(EndReason::Panicked),
-        };
-        self.ended = Some(reason);
-        Report { reason, memory: self.memory(), counts: self.counts() }
+    /// Brings the camera to play. `redial` is called at most once.
+    pub(super) async fn start<R, F>(&mut self, redial: R) -> Result<(), EndReason>
+    where
+        R: FnOnce() -> F,
+        F: Future<Output = io::Result<S>>,
+    {
+        let mut redial = Some(redial);
+        self.client.start(now());
+        loop {
+            let event = self.wait().await?;
+            match self.take(event, &mut NoMedia)? {
+                Next::GoOn => {}
+                Next::Redial => {
+                    let redial = redial.take().ok_or(EndReason::RedialFailed)?;
+                    self.dial_again(redial()).await?;
+                }
+                Next::Play => {
+                    self.is_unread = true;
+                    return Ok(());
+                }
+            }
+        }
     }
 
-    /// Ends the session and waits for it.
-    pub async fn stop(mut self) -> Report {
-        self.stop = None;
-        self.ended().await
+    /// Waits for bytes of the camera, or for a deadline, and acts on it: requests are written, access units go to
+    /// `sink`. Cancel-safe. An error is the end of the session, but for [`Session::close`].
+    pub async fn step(&mut self, sink: &mut impl Sink) -> Result<(), EndReason> {
+        let event =
+            if std::mem::take(&mut self.is_unread) { Event::Bytes(0) } else { self.wait().await? };
+        match self.take(event, sink)? {
+            Next::GoOn => Ok(()),
+            // Neither is asked for while it plays.
+            Next::Redial | Next::Play => Err(EndReason::CameraClosed),
+        }
+    }
+
+    /// The tracks that are set up.
+    pub fn tracks(&self) -> &[OpenedTrack] {
+        self.client.tracks()
+    }
+
+    /// What the answer to PLAY said of the tracks' starts.
+    pub fn starts(&self) -> Starts {
+        self.client.starts().unwrap_or(Starts::Unknown)
     }
 
     /// What passed and what was dropped so far.
     pub fn counts(&self) -> Counts {
-        self.shared.status().counts
+        self.client.counts()
     }
 
     /// What to pass into the next [`super::open()`].
     pub fn memory(&self) -> LoginMemory {
-        self.shared.status().memory
+        self.client.memory()
     }
 
     /// How the requests are signed now.
     pub fn login(&self) -> LoginUsed {
-        self.shared.status().login
-    }
-}
-
-/// What the task, the consumer and the owner share.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    acknowledged: [AtomicU64; limits::TRACKS],
-    /// Told of each of these.
-    given: Notify,
-    verdict: AtomicU8,
-    presented: OnceLock<Vec<OpenedTrack>>,
-    starts: OnceLock<Starts>,
-    status: Mutex<Status>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Status {
-    counts: Counts,
-    memory: LoginMemory,
-    login: LoginUsed,
-}
-
-/// How the depacketiser ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It saw the end of the stream, or was dropped.
-    Ended,
-    /// It refused the media.
-    Refused,
-    /// It panicked.
-    Panicked,
-}
-
-impl Shared {
-    pub(super) fn new(memory: LoginMemory) -> Self {
-        Self { status: Mutex::new(Status { memory, ..Status::default() }), ..Self::default() }
+        self.client.login_used()
     }
 
-    pub(super) fn acknowledge(&self, stream: usize) {
-        if let Some(count) = self.acknowledged.get(stream) {
-            count.fetch_add(1, Ordering::Relaxed);
-            self.given.notify_one();
-        }
+    /// Ends the session: TEARDOWN, if the camera holds one, and its answer, within [`limits::CAMERA_TEARDOWN`].
+    pub async fn close(mut self) -> Closed {
+        let closed = Closed { memory: self.memory(), counts: self.counts() };
+        // A camera that does not answer, or is gone, is no reason to stay.
+        let _too_slow = timeout(limits::CAMERA_TEARDOWN, self.tear_down()).await.is_err();
+        closed
     }
 
-    pub(super) fn judge(&self, verdict: Verdict) {
-        let number = match verdict {
-            Verdict::Ended => 0,
-            Verdict::Refused => 1,
-            Verdict::Panicked => 2,
-        };
-        self.verdict.store(number, Ordering::Release);
-    }
-
-    /// The tracks presented to the depacketiser, once the camera described them.
-    pub(super) fn presented(&self) -> &[OpenedTrack] {
-        self.presented.get().map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// What the answer to PLAY said of the tracks' starts.
-    pub(super) fn starts(&self) -> Starts {
-        self.starts.get().copied().unwrap_or(Starts::Unknown)
-    }
-
-    /// Why the depacketiser hung up.
-    fn hung_up(&self) -> EndReason {
-        match self.verdict.load(Ordering::Acquire) {
-            0 => EndReason::Stopped,
-            1 => EndReason::Depacketiser,
-            _ => EndReason::Panicked,
-        }
-    }
-
-    fn totals(&self) -> Totals {
-        self.acknowledged.each_ref().map(|count| count.load(Ordering::Relaxed))
-    }
-
-    fn status(&self) -> Status {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The task's state.
-struct Between<S, R> {
-    camera: S,
-    redial: Option<R>,
-    rewriter: Rewriter,
-    from_camera: Received,
-    from_consumer: BytesMut,
-    shared: Arc<Shared>,
-    waited_for: Depacketiser,
-}
-
-/// Whether a pause for it was enough, when it was last given one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Depacketiser {
-    InTime,
-    Late,
-}
-
-impl<S, R, F> Between<S, R>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    R: FnOnce() -> F,
-    F: Future<Output = io::Result<S>>,
-{
-    async fn run(mut self, door: Door, mut stop: oneshot::Receiver<()>) -> EndReason {
-        let reason = tokio::select! {
-            guest = door.admit() => match guest {
-                Ok(guest) => {
-                    self.rewriter.intruders(guest.intruders);
-                    self.from_consumer = guest.bytes;
-                    self.stand(guest.stream, &mut stop).await
-                }
-                Err(_) => EndReason::Door,
-            },
-            _ = &mut stop => EndReason::Stopped,
-        };
-        self.publish();
-        // A slow goodbye is no reason to stay, nor is a failed one.
-        let _too_slow = timeout(limits::CAMERA_TEARDOWN, self.say_goodbye()).await.is_err();
-        reason
-    }
-
-    /// Stands between the two until the session ends. The consumer's socket closes with it.
-    async fn stand(
-        &mut self,
-        mut consumer: TcpStream,
-        stop: &mut oneshot::Receiver<()>,
-    ) -> EndReason {
+    /// Writes what there is to write, then waits. Cancel-safe.
+    async fn wait(&mut self) -> Result<Event, EndReason> {
+        self.write().await?;
+        wind(self.timer.as_mut(), self.client.deadline());
         tokio::select! {
-            reason = self.pass(&mut consumer) => match reason {
-                Ok(never) => match never {},
-                Err(reason) => reason,
-            },
-            _ = stop => EndReason::Stopped,
+            read = self.received.read(&mut self.camera) => Ok(match read {
+                Ok(0) => Event::End(None),
+                Ok(fresh) => Event::Bytes(fresh),
+                Err(error) => Event::End(Some(error)),
+            }),
+            () = self.timer.as_mut() => Ok(Event::Time),
         }
     }
 
-    async fn pass(
-        &mut self,
-        consumer: &mut TcpStream,
-    ) -> Result<std::convert::Infallible, EndReason> {
-        let timer = tokio::time::sleep_until(Instant::now());
-        tokio::pin!(timer);
-        self.rewriter.consumer_bytes(&mut self.from_consumer, now())?;
-        loop {
-            self.flush(consumer).await?;
-            self.let_catch_up().await;
-            wind(timer.as_mut(), self.rewriter.deadline());
-            tokio::select! {
-                read = self.from_camera.read(&mut self.camera) => {
-                    self.rewriter.acknowledge(&self.shared.totals(), now());
-                    let next = match read {
-                        Ok(0) => self.rewriter.camera_closed()?,
-                        Ok(fresh) => {
-                            self.rewriter.camera_bytes(self.from_camera.bytes(), fresh, now())?
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                            return Err(EndReason::BrokenTls);
-                        }
-                        Err(_) => match self.rewriter.camera_closed() {
-                            Ok(next) => next,
-                            Err(_) => return Err(EndReason::CameraLost),
-                        },
-                    };
-                    match next {
-                        Next::GoOn => {}
-                        Next::Redial => self.dial_again().await?,
-                    }
-                }
-                read = consumer.read_buf(&mut self.from_consumer) => match read {
-                    Ok(0) | Err(_) => return Err(self.shared.hung_up()),
-                    Ok(_) => self.rewriter.consumer_bytes(&mut self.from_consumer, now())?,
-                },
-                () = timer.as_mut() => {
-                    self.rewriter.acknowledge(&self.shared.totals(), now());
-                    self.rewriter.on_time(now())?;
-                    self.publish();
-                    // Wound again at once: a timer that fired stays ready.
-                    let next = self.rewriter.deadline().map_or_else(far, Instant::from_std);
-                    timer.as_mut().reset(next);
-                }
+    fn take(&mut self, event: Event, sink: &mut dyn Sink) -> Result<Next, EndReason> {
+        match event {
+            Event::Bytes(fresh) => {
+                self.client.camera_bytes(self.received.bytes(), fresh, now(), sink)
+            }
+            Event::End(Some(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(EndReason::BrokenTls)
+            }
+            Event::End(None) => self.client.camera_closed(),
+            Event::End(Some(_)) => self.client.camera_closed().map_err(|_| EndReason::CameraLost),
+            Event::Time => {
+                self.client.on_time(now())?;
+                // Set again at once: a timer that fired stays ready.
+                let next = self.client.deadline().map_or_else(far, Instant::from_std);
+                self.timer.as_mut().reset(next);
+                Ok(Next::GoOn)
             }
         }
     }
 
-    async fn flush(&mut self, consumer: &mut TcpStream) -> Result<(), EndReason> {
-        let for_camera = self.rewriter.take_for_camera();
-        if !for_camera.is_empty() {
-            match timeout(limits::CAMERA_ANSWER, tell(&mut self.camera, &for_camera)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(EndReason::CameraLost),
-                Err(_) => return Err(EndReason::CameraNotReading),
+    async fn write(&mut self) -> Result<(), EndReason> {
+        if self.outgoing.deadline.is_none() {
+            let bytes = self.client.take_for_camera();
+            if bytes.is_empty() {
+                return Ok(());
             }
+            let deadline = Some(Instant::now() + limits::CAMERA_ANSWER);
+            self.outgoing = Outgoing { bytes, deadline };
         }
-        if self.shared.presented.get().is_none() {
-            let presented = self.rewriter.presented();
-            if !presented.is_empty() {
-                self.shared.presented.get_or_init(|| presented);
-            }
+        let deadline = self.outgoing.deadline.unwrap_or_else(Instant::now);
+        let written = timeout_at(deadline, write_all(&mut self.camera, &mut self.outgoing.bytes));
+        match written.await {
+            Ok(Ok(())) => self.outgoing = Outgoing::default(),
+            Ok(Err(_)) => return Err(EndReason::CameraLost),
+            Err(_) => return Err(EndReason::CameraNotReading),
         }
-        // Known before the depacketiser gets the answer to PLAY; what the login taught is known with it.
-        if self.shared.starts.get().is_none()
-            && let Some(starts) = self.rewriter.starts()
-        {
-            self.shared.starts.get_or_init(|| starts);
-            self.publish();
-        }
-        let for_consumer = self.rewriter.for_consumer();
-        if for_consumer.is_empty() {
-            return Ok(());
-        }
-        match timeout(limits::DOOR_WRITE, consumer.write_all_buf(for_consumer)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(self.shared.hung_up()),
-            Err(_) => Err(EndReason::ConsumerStalled),
-        }
-    }
-
-    /// A depacketiser that is late is no fault of the camera's: it gets time for the units that are under
-    /// way, once. What never becomes a unit meets its bound behind this.
-    async fn let_catch_up(&mut self) {
-        if !self.rewriter.is_ahead() {
-            self.waited_for = Depacketiser::InTime;
-        } else if self.waited_for == Depacketiser::InTime {
-            let catches_up = async {
-                while self.rewriter.is_ahead() {
-                    self.shared.given.notified().await;
-                    self.rewriter.acknowledge(&self.shared.totals(), now());
-                }
-            };
-            if timeout(limits::UNACKNOWLEDGED_PAUSE, catches_up).await.is_err() {
-                self.waited_for = Depacketiser::Late;
-            }
-        }
-    }
-
-    async fn dial_again(&mut self) -> Result<(), EndReason> {
-        let redial = self.redial.take().ok_or(EndReason::RedialFailed)?;
-        let connect = limits::CAMERA_CONNECT + limits::CAMERA_HANDSHAKE;
-        let camera = timeout(connect, redial()).await;
-        self.camera = camera.ok().and_then(Result::ok).ok_or(EndReason::RedialFailed)?;
-        self.from_camera.bytes().clear();
-        self.rewriter.redialled(now());
         Ok(())
     }
 
-    /// TEARDOWN, and its answer, so that the camera's session slot is free before the socket closes; and the end
-    /// of TLS, if there is any.
-    async fn say_goodbye(&mut self) -> io::Result<()> {
-        self.tear_down().await?;
+    async fn dial_again(
+        &mut self,
+        redial: impl Future<Output = io::Result<S>>,
+    ) -> Result<(), EndReason> {
+        let connect = limits::CAMERA_CONNECT + limits::CAMERA_HANDSHAKE;
+        let camera = timeout(connect, redial).await;
+        self.camera = camera.ok().and_then(Result::ok).ok_or(EndReason::RedialFailed)?;
+        self.received.bytes().clear();
+        self.outgoing = Outgoing::default();
+        self.client.redialled(now());
+        Ok(())
+    }
+
+    /// TEARDOWN, and its answer, so that the camera's session is free before the socket closes; and the end of TLS,
+    /// if there is any.
+    async fn tear_down(&mut self) -> io::Result<()> {
+        if let Some((mut bytes, cseq)) = self.client.teardown() {
+            // A request that was cut off would swallow it.
+            write_all(&mut self.camera, &mut self.outgoing.bytes).await?;
+            write_all(&mut self.camera, &mut bytes).await?;
+            while !self.client.is_farewell(self.received.bytes(), cseq) {
+                if self.received.read(&mut self.camera).await? == 0 {
+                    break;
+                }
+            }
+        }
         self.camera.shutdown().await
     }
-
-    async fn tear_down(&mut self) -> io::Result<()> {
-        let Some((bytes, cseq)) = self.rewriter.teardown() else { return Ok(()) };
-        tell(&mut self.camera, &bytes).await?;
-        while !self.rewriter.is_farewell(self.from_camera.bytes(), cseq) {
-            if self.from_camera.read(&mut self.camera).await? == 0 {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn publish(&self) {
-        let status = Status {
-            counts: self.rewriter.counts(),
-            memory: self.rewriter.memory(),
-            login: self.rewriter.login_used(),
-        };
-        *self.shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
-    }
 }
 
-/// Writes all, down to the wire: TLS may keep the end of it back.
-async fn tell(camera: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    camera.write_all(bytes).await?;
+/// Before PLAY is answered there is none.
+struct NoMedia;
+
+impl Sink for NoMedia {
+    fn unit(&mut self, _: super::Unit) {}
+    fn report(&mut self, _: super::Report) {}
+}
+
+/// Writes all, down to the wire: TLS may keep the end of it back. What is left in `bytes` is not written yet.
+async fn write_all(camera: &mut (impl AsyncWrite + Unpin), bytes: &mut Bytes) -> io::Result<()> {
+    while bytes.has_remaining() {
+        if camera.write_buf(bytes).await? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
     camera.flush().await
 }
 
 /// Sets the timer earlier if need be. Later is left to its firing: most reads move a deadline back.
-fn wind(timer: std::pin::Pin<&mut Sleep>, deadline: Option<std::time::Instant>) {
+fn wind(timer: Pin<&mut Sleep>, deadline: Option<std::time::Instant>) {
     let deadline = deadline.map_or_else(far, Instant::from_std);
     if timer.is_elapsed() || deadline < timer.deadline() {
         timer.reset(deadline);

@@ -12,19 +12,18 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::airlock::{
-    self, BasicPolicy, Counts, EndReason, Items, Login, LoginMemory, LoginUsed, Opened, Request,
-    Running, Starts,
+    BasicPolicy, Counts, EndReason, Login, LoginMemory, LoginUsed, Request, Session, Starts,
 };
 use super::certificate_book::{CertificateBook, Certificates};
 use super::pull::Ending;
-use super::way::{Arrived, Identity, NotOpened, Way};
+use super::way::{Arrived, CameraLine, Identity, NotOpened, Way};
 use crate::ingest::camera::supervisor::USER_AGENT;
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
 use crate::ops::limits;
 use crate::segment::{self, Segment};
 use crate::trust::tls::client::{Peer, Trust};
 
-use watched::Watched;
+use watched::{AllWatched, Watched};
 
 /// What to look at.
 #[derive(Debug, Clone)]
@@ -158,65 +157,46 @@ impl std::error::Error for Failed {}
 /// Connects to the camera, plays for the time asked, and says good-bye. Takes at most
 /// [`limits::CAMERA_CONNECT`], [`limits::CAMERA_HANDSHAKE`], [`limits::PROBE_OPEN`], the time asked and [`limits::CAMERA_TEARDOWN`].
 pub async fn probe(settings: &Settings) -> Result<Probed, Failed> {
-    let (opened, peer) = open(settings).await.map_err(Failed)?;
-    let Opened { mut items, tracks, starts, running } = opened;
-    let begin = Instant::now();
-    let mut tracks: Vec<_> = tracks.into_iter().map(|t| Watched::new(t, &items)).collect();
+    let (mut session, peer) = open(settings).await.map_err(Failed)?;
+    let (starts, begin) = (session.starts(), Instant::now());
+    let mut tracks: Vec<_> = session.tracks().iter().cloned().map(Watched::new).collect();
     tracks.sort_by_key(Watched::order);
+    let mut tracks = AllWatched(tracks);
     let end = begin + settings.watch.min(limits::PROBE_WATCH);
-    let (running, ended) = watch(&mut items, &mut tracks, running, end).await;
-    let login = running.login();
+    let early = watch(&mut session, &mut tracks, end).await;
+    let tracks = tracks.0;
+    let login = session.login();
     let watched = Instant::now().saturating_duration_since(begin);
-    let report = match ended {
-        Ended::InTime => running.stop().await,
-        Ended::Early(counts, reason) => {
-            airlock::Report { reason, counts, memory: running.memory() }
-        }
-    };
-    let early = match ended {
-        Ended::InTime => None,
-        Ended::Early(_, reason) => Some(reason),
-    };
+    let counts = session.close().await.counts;
     if tracks.iter().all(|track| track.units() == 0) {
         let refused = tracks.iter().find_map(Watched::refused);
         let nothing = refused.map_or(Ending::NothingLawful, Ending::Parameters);
         return Err(Failed(early.map_or(nothing, Ending::Session)));
     }
-    let quirks = quirks(&report.counts, starts, watched, &tracks);
+    let quirks = quirks(&counts, starts, watched, &tracks);
     let tracks = tracks.into_iter().map(Watched::finish).collect();
-    Ok(Probed { login, peer, watched, tracks, counts: report.counts, quirks, ended: early })
+    Ok(Probed { login, peer, watched, tracks, counts, quirks, ended: early })
 }
 
-/// How the watch was over.
-#[derive(Clone, Copy)]
-enum Ended {
-    InTime,
-    Early(Counts, EndReason),
-}
-
+/// Watches until `end`, or until the session ends before, for this reason.
 async fn watch(
-    items: &mut Items,
-    tracks: &mut [Watched],
-    mut running: Running,
+    session: &mut Session<CameraLine>,
+    tracks: &mut AllWatched,
     end: Instant,
-) -> (Running, Ended) {
+) -> Option<EndReason> {
     let mut over = std::pin::pin!(tokio::time::sleep_until(end));
     loop {
         tokio::select! {
             biased;
-            () = &mut over => return (running, Ended::InTime),
-            item = items.next() => match item {
-                None => {
-                    let report = running.ended().await;
-                    return (running, Ended::Early(report.counts, report.reason));
-                }
-                Some(item) => watched::take(tracks, item, items),
+            () = &mut over => return None,
+            stepped = session.step(tracks) => if let Err(reason) = stepped {
+                return Some(reason);
             }
         }
     }
 }
 
-async fn open(settings: &Settings) -> Result<(Opened, Option<Peer>), Ending> {
+async fn open(settings: &Settings) -> Result<(Session<CameraLine>, Option<Peer>), Ending> {
     let bad = Ending::Session(EndReason::BadRequest);
     let cameras = [(settings.name.clone(), settings.address)].into();
     let segment = Segment::new(segment::Settings {

@@ -129,7 +129,7 @@ async fn a_camera_that_goes_away_meanwhile_is_told_with_what_was_seen() {
 
 #[test]
 fn all_that_the_airlock_puts_right_is_told() {
-    use airlock::Oddities;
+    use crate::ingest::camera::airlock::Oddities;
     let quiet = Counts { sender_reports: 1, ..Counts::default() };
     let told = |odd| {
         quirks(&Counts { odd, ..quiet }, Starts::Announced, Duration::from_secs(6), &[])

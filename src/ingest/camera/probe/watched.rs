@@ -3,22 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use retina::codec::CodecItem;
-
 use super::{ProbedTrack, Quirk};
-use crate::ingest::camera::airlock::{Encoding, Items, OpenedTrack};
-use crate::ingest::camera::intake::parameters;
-use crate::media::{Clean, DropCounts, DropReason, Policy, Refused, Track, TrackId, TrackKind};
+use crate::ingest::camera::airlock::{Encoding, OpenedTrack, Report, Sink, Unit};
+use crate::ingest::camera::feed::{Fed, OnChange, TrackFeed};
+use crate::media::{Clean, Refused, TrackId, TrackKind};
 
-/// A track, its policy and its measures.
+/// A track, its parameters and policy, and its measures.
 #[derive(Debug)]
 pub(super) struct Watched {
-    opened: OpenedTrack,
-    policy: Option<Policy>,
-    refused: Option<Refused>,
-    /// Of policies before this one.
-    dropped: DropCounts,
+    feed: TrackFeed,
     described: Described,
     format_changes: u64,
     seen: Seen,
@@ -49,63 +42,34 @@ struct Seen {
     interval: Option<(u64, u64)>,
 }
 
-struct Unit {
-    timestamp: i64,
-    at: Instant,
-    new_parameters: bool,
-    data: Bytes,
-}
+/// All tracks of a session.
+pub(super) struct AllWatched(pub(super) Vec<Watched>);
 
-/// Gives an item to its track.
-pub(super) fn take(tracks: &mut [Watched], item: CodecItem, items: &Items) {
-    let (stream, unit) = match item {
-        CodecItem::VideoFrame(frame) => {
-            let unit = Unit {
-                timestamp: frame.timestamp().timestamp(),
-                at: frame.end_ctx().received(),
-                new_parameters: frame.has_new_parameters(),
-                data: Bytes::new(),
-            };
-            (frame.stream_id(), Unit { data: Bytes::from(frame.into_data()), ..unit })
+impl Sink for AllWatched {
+    fn unit(&mut self, unit: Unit) {
+        let stream = unit.stream;
+        if let Some(track) = self.0.iter_mut().find(|t| t.feed.opened().stream == stream) {
+            track.unit(unit);
         }
-        CodecItem::AudioFrame(frame) => {
-            let unit = Unit {
-                timestamp: frame.timestamp().timestamp(),
-                at: frame.ctx().received(),
-                new_parameters: false,
-                data: Bytes::copy_from_slice(frame.data()),
-            };
-            (frame.stream_id(), unit)
-        }
-        // Sender reports are counted by the airlock; messages are never set up.
-        CodecItem::Rtcp(_) | CodecItem::MessageFrame(_) | _ => return,
-    };
-    if let Some(track) = tracks.iter_mut().find(|track| track.opened.stream == stream) {
-        track.unit(unit, items);
     }
+
+    /// Counted by the airlock.
+    fn report(&mut self, _: Report) {}
 }
 
 impl Watched {
-    pub(super) fn new(opened: OpenedTrack, items: &Items) -> Self {
-        let mut watched = Self {
-            opened,
-            policy: None,
-            refused: None,
-            dropped: DropCounts::default(),
-            described: Described::Before,
-            format_changes: 0,
-            seen: Seen::default(),
+    pub(super) fn new(opened: OpenedTrack) -> Self {
+        let feed = TrackFeed::new(opened, TrackId(0), None);
+        let described = match feed.track() {
+            Some(_) => Described::Before,
+            None => Described::InBand,
         };
-        watched.begin(items);
-        if watched.policy.is_none() {
-            watched.described = Described::InBand;
-        }
-        watched
+        Self { feed, described, format_changes: 0, seen: Seen::default() }
     }
 
     /// Pictures first, then the camera's order.
     pub(super) fn order(&self) -> (bool, usize) {
-        (self.kind() == TrackKind::Audio, self.opened.media)
+        (self.kind() == TrackKind::Audio, self.feed.opened().media)
     }
 
     pub(super) fn units(&self) -> u64 {
@@ -113,18 +77,18 @@ impl Watched {
     }
 
     pub(super) fn refused(&self) -> Option<Refused> {
-        self.refused
+        self.feed.refused()
     }
 
     pub(super) fn quirks(&self) -> Vec<Quirk> {
         let (seen, video) = (&self.seen, self.kind() == TrackKind::Video);
         // JPEG has none: each picture brings its tables.
-        let has_sets = self.opened.encoding != Encoding::Jpeg;
+        let has_sets = self.feed.opened().encoding != Encoding::Jpeg;
         let in_band = self.described == Described::InBand && seen.units > 0 && has_sets;
         let varies = seen.interval.is_some_and(|(least, most)| least != most);
         [
             (video && seen.backwards > 0, Quirk::OutOfOrder),
-            (seen.clock_disagrees(self.opened.clock_rate), Quirk::ClockDisagrees),
+            (seen.clock_disagrees(self.feed.opened().clock_rate), Quirk::ClockDisagrees),
             (video && in_band, Quirk::ParametersInBand),
             (self.format_changes > 0, Quirk::FormatChanged),
             (video && seen.units > 0 && seen.random_access < 2, Quirk::LongInterval),
@@ -135,81 +99,36 @@ impl Watched {
         .collect()
     }
 
-    pub(super) fn finish(mut self) -> ProbedTrack {
-        self.keep_counts();
-        let rate = self.seen.rate(self.opened.clock_rate);
+    pub(super) fn finish(self) -> ProbedTrack {
+        let rate = self.seen.rate(self.feed.opened().clock_rate);
         ProbedTrack {
             kind: self.kind(),
-            track: self.policy.as_ref().map(|policy| Arc::clone(policy.track())),
-            refused: self.refused,
+            track: self.feed.track().map(Arc::clone),
+            refused: self.feed.refused(),
             units: self.seen.units,
             rate,
             bit_rate: rate.map(|rate| 8.0 * float(self.seen.bytes) * rate / float(self.seen.units)),
             random_access: self.seen.random_access,
             interval: self.seen.interval,
-            dropped: self.dropped,
+            dropped: self.feed.counts(),
         }
     }
 
     fn kind(&self) -> TrackKind {
-        self.opened.encoding.kind()
+        self.feed.kind()
     }
 
-    fn unit(&mut self, unit: Unit, items: &Items) {
-        if self.policy.is_none() {
-            self.begin(items);
-        } else if unit.new_parameters {
-            self.new_parameters(items);
+    /// As the gateway takes it. Where that would end its session, a change is counted, and the new format watched.
+    fn unit(&mut self, unit: Unit) {
+        let timestamp = unit.frame.timestamp;
+        let has_parameters = self.feed.track().is_some();
+        let restarts = self.feed.restarts();
+        let fed = self.feed.take(unit.frame, OnChange::Restart);
+        if has_parameters && self.seen.units > 0 {
+            self.format_changes += self.feed.restarts() - restarts;
         }
-        if let Some(clean) = self.clean(unit.data, items) {
-            self.seen.add(unit.timestamp, unit.at, &clean);
-        }
-    }
-
-    fn clean(&mut self, data: Bytes, items: &Items) -> Option<Clean> {
-        match self.policy.as_mut()?.clean(data.clone()) {
-            Ok(clean) => Some(clean),
-            Err(DropReason::IncompatibleParameters) => {
-                self.change(items);
-                self.policy.as_mut()?.clean(data).ok()
-            }
-            // Counted by the policy.
-            Err(_) => None,
-        }
-    }
-
-    fn new_parameters(&mut self, items: &Items) {
-        let Some(policy) = &mut self.policy else { return };
-        let told = parameters(&self.opened, items.stream(self.opened.stream));
-        match told.map(|codec| codec.map(|codec| policy.replace(codec))) {
-            Some(Err(refused)) => self.refused = Some(refused),
-            Some(Ok(Err(DropReason::IncompatibleParameters))) => self.change(items),
-            None | Some(Ok(Ok(()) | Err(_))) => {}
-        }
-    }
-
-    /// Starts anew with another format. Before the first picture nobody has seen the old one.
-    fn change(&mut self, items: &Items) {
-        if self.seen.units > 0 {
-            self.format_changes = self.format_changes.saturating_add(1);
-        }
-        self.begin(items);
-    }
-
-    fn begin(&mut self, items: &Items) {
-        let codec = match parameters(&self.opened, items.stream(self.opened.stream)) {
-            None => return,
-            Some(Err(refused)) => return self.refused = Some(refused),
-            Some(Ok(codec)) => codec,
-        };
-        self.keep_counts();
-        let track = Track { id: TrackId(0), codec, clock_rate: self.opened.clock_rate };
-        self.policy = Some(Policy::new(Arc::new(track)));
-    }
-
-    fn keep_counts(&mut self) {
-        if let Some(policy) = &self.policy {
-            self.dropped.merge(policy.counts());
+        if let Fed::Clean(clean) = fed {
+            self.seen.add(timestamp, unit.at, &clean);
         }
     }
 }
@@ -279,8 +198,10 @@ fn float(number: u64) -> f64 {
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
+
     use super::*;
-    use crate::media::Codec;
+    use crate::media::{Codec, Track};
 
     /// Units of one byte at these ticks of 90 kHz and these milliseconds, each 25th a random access point.
     fn seen(units: impl Iterator<Item = (i64, u64)>) -> Seen {

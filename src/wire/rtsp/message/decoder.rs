@@ -91,6 +91,14 @@ impl Decoder {
         Ok(self.take_message(buffer))
     }
 
+    /// The channel and payload of the interleaved frame that `buffer` begins with, if it is whole and no message is
+    /// under way: [`Self::decode`] would give the same. It has four bytes more on the wire.
+    pub fn peek_frame<'a>(&self, buffer: &'a [u8]) -> Option<(u8, &'a [u8])> {
+        let State::Head { searched: 0, .. } = self.state else { return None };
+        let (&[b'$', channel, high, low], rest) = buffer.split_first_chunk()? else { return None };
+        Some((channel, rest.get(..usize::from(u16::from_be_bytes([high, low])))?))
+    }
+
     /// The length of the head, the empty line included, once it is whole.
     fn find_head(
         &mut self,

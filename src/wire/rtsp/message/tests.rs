@@ -294,3 +294,16 @@ proptest! {
         prop_assert_eq!(decode_pieces(wire.chunks(size)), decode_pieces([&wire[..]]));
     }
 }
+
+#[test]
+fn a_frame_is_peeked_as_it_is_decoded() {
+    let mut buffer = BytesMut::from(&b"$\x05\0\x03abcOPTIONS * RTSP/1.0\r\n"[..]);
+    let mut decoder = Decoder::new();
+    assert_eq!(decoder.peek_frame(&buffer[..6]), None, "not whole");
+    assert_eq!(decoder.peek_frame(&buffer), Some((5, &b"abc"[..])));
+    assert!(matches!(decoder.decode(&mut buffer), Ok(Some(Item::Interleaved { channel: 5, .. }))));
+    assert_eq!(decoder.peek_frame(&buffer), None, "a message");
+    assert_eq!(decoder.decode(&mut buffer), Ok(None));
+    // Within a message, no frame begins.
+    assert_eq!(decoder.peek_frame(b"$\0\0\x01a"), None);
+}

@@ -1,4 +1,4 @@
-//! The airlock whole: a scripted camera, retina at the other end.
+//! The airlock whole, with a scripted camera.
 
 mod dialects;
 
@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use retina::codec::CodecItem;
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf,
 };
@@ -45,12 +44,8 @@ enum Plays {
     Pictures(u16),
     /// Pictures, but its own request comes between.
     Asking,
-    /// A picture, then a packet no depacketiser takes but every check passes.
+    /// Pictures, and between them a packet no depacketiser takes but every check passes.
     BadParameterSet,
-    /// More pictures than anybody's buffers hold.
-    Flood,
-    /// A picture on one of two tracks that never ends, and many on the other.
-    Pinned,
     /// Pictures and sound, and an answer to TEARDOWN only after this time.
     SlowGoodbye(Duration),
 }
@@ -152,12 +147,6 @@ impl Camera {
                             bytes = rtp(0, n, 1, b"\x18\0\x02\x67\xff\0\x02\x68\xff\0\x02\x65a");
                         }
                         Plays::BadParameterSet | Plays::SlowGoodbye(_) => {}
-                        Plays::Pinned => bytes = pinned(n),
-                        Plays::Flood => {
-                            bytes = rtp(0, n, u32::from(n) * 3600, &[0x41; 60_000]).repeat(2);
-                            let second = bytes.len() / 2;
-                            bytes[second + 6..second + 8].copy_from_slice(&n.to_be_bytes());
-                        }
                     }
                     n += 1;
                     if socket.write_all(&bytes).await.is_err() {
@@ -220,19 +209,6 @@ fn rtp(channel: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A picture on each track; then one that never ends on the second, and more on the first than may become nothing.
-fn pinned(n: u16) -> Vec<u8> {
-    if n == 0 {
-        return [rtp(0, 0, 0, &picture(0)), rtp(2, 0, 0, &picture(0))].concat();
-    }
-    let mut bytes = rtp(2, 1, 3600, b"\x7c\x85never ended");
-    bytes[5] &= 0x7f;
-    for n in 1..80 {
-        bytes.extend(rtp(0, n, u32::from(n) * 3600, &[0x41; 60_000]));
-    }
-    bytes
-}
-
 /// Starts a camera; the other end of its connection.
 fn start(camera: Camera) -> (DuplexStream, JoinHandle<Seen>) {
     let (near, far) = tokio::io::duplex(64 * 1024);
@@ -244,7 +220,7 @@ async fn no_redial<S>() -> io::Result<S> {
     panic!("dialled again")
 }
 
-async fn open_plain(camera: Camera) -> (Result<Opened, Failure>, JoinHandle<Seen>) {
+async fn open_plain(camera: Camera) -> (Result<Session<DuplexStream>, Failure>, JoinHandle<Seen>) {
     let (near, seen) = start(camera);
     (open(near, no_redial, &request(), LoginMemory::Nothing, pending()).await, seen)
 }
@@ -253,40 +229,64 @@ fn methods(seen: &Seen) -> Vec<Method> {
     seen.iter().map(|asked| asked.method).collect()
 }
 
-#[tokio::test]
-async fn pictures_and_sound_come_through_and_goodbye_is_said() {
-    let (opened, seen) = open_plain(Camera::plain(Plays::Media)).await;
-    let Opened { mut items, tracks, running, starts } = opened.unwrap();
-    assert_eq!(starts, Starts::Unknown);
-    let kinds: Vec<_> =
-        tracks.iter().map(|t| (t.stream, t.media, t.encoding, t.clock_rate)).collect();
-    assert_eq!(kinds, [(0, 0, Encoding::H264, 90_000), (1, 1, Encoding::Pcma, 8_000)]);
-    let (mut pictures, mut sounds) = (0, 0);
-    while pictures < 20 || sounds < 20 {
-        match items.next().await.unwrap() {
-            CodecItem::VideoFrame(frame) => {
-                let mut data = frame.into_data();
-                let nal = data.split_off(4);
-                assert_eq!(
-                    u32::from_be_bytes(data.try_into().unwrap()),
-                    u32::try_from(nal.len()).unwrap()
-                );
-                assert_eq!(nal, picture(pictures));
-                pictures += 1;
-            }
-            CodecItem::AudioFrame(frame) => {
-                assert_eq!(frame.data(), [u8::try_from(sounds).unwrap(); 320]);
-                sounds += 1;
-            }
-            other @ (CodecItem::MessageFrame(_) | CodecItem::Rtcp(_) | _) => panic!("{other:?}"),
+/// What came of a session.
+#[derive(Default)]
+struct Got {
+    units: Vec<Unit>,
+}
+
+impl Sink for Got {
+    fn unit(&mut self, unit: Unit) {
+        self.units.push(unit);
+    }
+    fn report(&mut self, _: Report) {}
+}
+
+/// Plays until so many units came.
+async fn units(session: &mut Session<DuplexStream>, count: usize) -> Vec<Unit> {
+    let mut got = Got::default();
+    while got.units.len() < count {
+        session.step(&mut got).await.unwrap();
+    }
+    got.units
+}
+
+/// Plays to the end: what came, and why it ended.
+async fn to_the_end(session: &mut Session<DuplexStream>) -> (Vec<Unit>, EndReason) {
+    let mut got = Got::default();
+    loop {
+        if let Err(reason) = session.step(&mut got).await {
+            return (got.units, reason);
         }
     }
-    assert!(items.stream(1).unwrap().parameters().is_some());
-    let report = running.stop().await;
-    assert_eq!(report.reason, EndReason::Stopped);
-    assert!(report.counts.packets >= 40);
-    assert_eq!((report.counts.lost, report.counts.overhead_bytes), (0, 0));
-    assert!(items.next().await.is_none() && items.next().await.is_none(), "never beyond the end");
+}
+
+#[tokio::test]
+async fn pictures_and_sound_come_through_and_the_session_is_torn_down() {
+    let (opened, seen) = open_plain(Camera::plain(Plays::Media)).await;
+    let mut session = opened.unwrap();
+    assert_eq!(session.starts(), Starts::Unknown);
+    let kinds: Vec<_> =
+        session.tracks().iter().map(|t| (t.stream, t.media, t.encoding, t.clock_rate)).collect();
+    assert_eq!(kinds, [(0, 0, Encoding::H264, 90_000), (1, 1, Encoding::Pcma, 8_000)]);
+    assert!(session.tracks()[0].codec.is_none() && session.tracks()[1].codec.is_some());
+    let (mut pictures, mut sounds) = (0, 0);
+    for unit in units(&mut session, 40).await {
+        let data = unit.frame.data;
+        if unit.stream == 0 {
+            let nal = picture(pictures);
+            let length = u32::try_from(nal.len()).unwrap().to_be_bytes();
+            assert_eq!(data[..], [&length[..], &nal].concat());
+            pictures += 1;
+        } else {
+            assert_eq!(data[..], [u8::try_from(sounds).unwrap(); 320]);
+            sounds += 1;
+        }
+    }
+    assert!(pictures.abs_diff(sounds) <= 1, "{pictures} {sounds}");
+    let closed = session.close().await;
+    assert!(closed.counts.packets >= 40);
+    assert_eq!((closed.counts.lost, closed.counts.overhead_bytes), (0, 0));
     let seen = seen.await.unwrap();
     use Method::{Describe, Play, Setup, Teardown};
     assert_eq!(methods(&seen), [Describe, Setup, Setup, Play, Teardown]);
@@ -297,54 +297,58 @@ async fn pictures_and_sound_come_through_and_goodbye_is_said() {
 }
 
 #[tokio::test]
-async fn goodbye_is_said_whoever_hangs_up() {
-    for drops_items in [true, false] {
-        let (opened, seen) = open_plain(Camera::plain(Plays::Media)).await;
-        let Opened { mut items, mut running, .. } = opened.unwrap();
-        items.next().await.unwrap();
-        if drops_items {
-            drop(items);
-            assert_eq!(running.ended().await.reason, EndReason::Stopped);
-        } else {
-            drop(running);
-            while items.next().await.is_some() {}
-        }
-        assert_eq!(seen.await.unwrap().last().unwrap().method, Method::Teardown);
-    }
+async fn a_session_that_is_dropped_closes_its_connection() {
+    let (opened, seen) = open_plain(Camera::plain(Plays::Media)).await;
+    let mut session = opened.unwrap();
+    units(&mut session, 1).await;
+    drop(session);
+    assert_eq!(seen.await.unwrap().last().unwrap().method, Method::Play);
 }
 
 #[tokio::test]
 async fn the_camera_hangs_up() {
     let (opened, _seen) = open_plain(Camera::plain(Plays::Pictures(5))).await;
-    let Opened { mut items, mut running, .. } = opened.unwrap();
-    let mut pictures = 0;
-    while let Some(item) = items.next().await {
-        pictures += u32::from(matches!(item, CodecItem::VideoFrame(_)));
-    }
-    assert_eq!(pictures, 5);
-    assert_eq!(running.ended().await.reason, EndReason::CameraClosed);
-    assert_eq!(running.ended().await.reason.fault(), Fault::Gone);
+    let (units, reason) = to_the_end(&mut opened.unwrap()).await;
+    assert_eq!(units.iter().filter(|unit| unit.stream == 0).count(), 5);
+    assert_eq!((reason, reason.fault()), (EndReason::CameraClosed, Fault::Gone));
 }
 
 #[tokio::test]
 async fn a_request_of_the_camera_stalls_nothing() {
     let (opened, _seen) = open_plain(Camera::plain(Plays::Asking)).await;
-    let mut opened = opened.unwrap();
-    for _ in 0..40 {
-        let item = tokio::time::timeout(Duration::from_secs(5), opened.items.next()).await;
-        assert!(item.unwrap().is_some());
-    }
-    let report = opened.running.stop().await;
-    assert!(report.counts.camera_requests >= 10);
+    let mut session = opened.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), units(&mut session, 40)).await.unwrap();
+    assert!(session.close().await.counts.camera_requests >= 10);
+}
+
+/// It costs a picture, not the session; sound goes on as if nothing was.
+#[tokio::test]
+async fn what_the_depacketiser_refuses_is_dropped_and_counted() {
+    let (opened, _seen) = open_plain(Camera::plain(Plays::BadParameterSet)).await;
+    let mut session = opened.unwrap();
+    let units = units(&mut session, 19).await;
+    let of = |stream: usize| units.iter().filter(move |unit| unit.stream == stream);
+    let after: Vec<_> = of(0).map(|unit| unit.frame.after_drop).collect();
+    assert_eq!(after[..4], [false, false, false, true], "the fourth picture was refused");
+    assert!(of(1).all(|unit| !unit.frame.after_drop));
+    assert_eq!(session.close().await.counts.dropped_payload, 1);
 }
 
 #[tokio::test]
-async fn what_the_depacketiser_refuses_ends_the_session_with_its_name() {
-    let (opened, seen) = open_plain(Camera::plain(Plays::BadParameterSet)).await;
-    let Opened { mut items, mut running, .. } = opened.unwrap();
-    while items.next().await.is_some() {}
-    assert_eq!(running.ended().await.reason, EndReason::Depacketiser);
-    assert_eq!(seen.await.unwrap().last().unwrap().method, Method::Teardown);
+async fn a_step_that_is_cut_off_loses_nothing() {
+    let (opened, _seen) = open_plain(Camera::plain(Plays::Media)).await;
+    let (mut session, mut got) = (opened.unwrap(), Got::default());
+    while got.units.len() < 40 {
+        tokio::select! {
+            biased;
+            stepped = session.step(&mut got) => stepped.unwrap(),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let pictures = got.units.iter().filter(|unit| unit.stream == 0);
+    for (n, unit) in (0..).zip(pictures) {
+        assert_eq!(unit.frame.data[4..], picture(n));
+    }
 }
 
 #[tokio::test]
@@ -352,9 +356,10 @@ async fn logins_open_and_wrong_ones_say_so() {
     for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
         let camera = Camera { asks: Asks::Digest(algorithm), ..Camera::plain(Plays::Media) };
         let (opened, _seen) = open_plain(camera).await;
-        let mut opened = opened.unwrap();
-        assert!(opened.items.next().await.is_some());
-        assert_eq!(opened.running.stop().await.memory, LoginMemory::DigestSeen);
+        let mut session = opened.unwrap();
+        units(&mut session, 1).await;
+        assert_eq!(session.login(), LoginUsed::Digest(algorithm));
+        assert_eq!(session.close().await.memory, LoginMemory::DigestSeen);
     }
     let wrong = Login { user: "viewer".into(), password: "guess".to_owned().into() };
     for (login, reason) in
@@ -381,7 +386,7 @@ async fn a_camera_that_closes_with_its_401_is_dialled_once() {
         Ok(start(camera()).0)
     };
     let opened = open(near, redial, &request(), LoginMemory::Nothing, pending()).await;
-    assert!(opened.unwrap().items.next().await.is_some());
+    units(&mut opened.unwrap(), 1).await;
     assert_eq!(dials.load(Ordering::Relaxed), 1);
 
     let (near, _seen) = start(camera());
@@ -432,6 +437,7 @@ async fn a_camera_that_says_nothing_or_takes_nothing_is_left() {
 }
 
 /// A TLS connection on which a record does not verify.
+#[derive(Debug)]
 struct Forged;
 
 impl AsyncRead for Forged {
@@ -477,40 +483,13 @@ async fn a_goodbye_is_waited_for_only_so_long() {
         (limits::CAMERA_TEARDOWN * 1000, limits::CAMERA_TEARDOWN),
     ] {
         let (opened, _seen) = open_plain(Camera::plain(Plays::SlowGoodbye(answers_after))).await;
-        let Opened { mut items, running, .. } = opened.unwrap();
-        assert!(items.next().await.is_some());
+        let mut session = opened.unwrap();
+        units(&mut session, 1).await;
         let began = tokio::time::Instant::now();
-        assert_eq!(running.stop().await.reason, EndReason::Stopped);
+        session.close().await;
         let took = began.elapsed();
         assert!(took >= waited && took < waited + 4 * ms, "{took:?} for {answers_after:?}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_depacketiser_that_takes_nothing_ends_the_session() {
-    let (opened, _seen) = open_plain(Camera::plain(Plays::Flood)).await;
-    let Opened { items, mut running, .. } = opened.unwrap();
-    let began = tokio::time::Instant::now();
-    let report = running.ended().await;
-    assert_eq!(report.reason, EndReason::ConsumerStalled);
-    assert!(began.elapsed() >= limits::DOOR_WRITE, "{:?}", began.elapsed());
-    assert!(began.elapsed() < limits::CAMERA_FIRST_UNIT, "{:?}", began.elapsed());
-    drop(items);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_depacketiser_is_waited_for_once_and_only_so_long() {
-    let second = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=2\r\n";
-    let (first, _sound) = SDP.split_at(SDP.find("m=audio").unwrap());
-    let sdp = with_length(&format!("{first}{second}"));
-    let camera = Camera { described: sdp, ..Camera::plain(Plays::Pinned) };
-    let Opened { mut items, mut running, .. } = open_plain(camera).await.0.unwrap();
-    let began = tokio::time::Instant::now();
-    while items.next().await.is_some() {}
-    assert_eq!(running.ended().await.reason, EndReason::Unacknowledged);
-    let took = began.elapsed();
-    assert!(took >= limits::UNACKNOWLEDGED_PAUSE, "{took:?}");
-    assert!(took < 2 * limits::UNACKNOWLEDGED_PAUSE, "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -525,7 +504,7 @@ async fn a_second_connection_is_waited_for_only_so_long() {
 }
 
 #[tokio::test]
-async fn what_makes_bare_retina_panic_has_a_name_here() {
+async fn what_makes_retinas_client_panic_has_a_name_here() {
     for (sdp, reason) in [
         ("v=0\r\nm=video 0 RTP/AVP  \r\n", EndReason::NoUsableMedia),
         ("v=0\r\nbroken line\r\nm=video\r\n", EndReason::NoUsableMedia),
@@ -546,7 +525,7 @@ async fn sound_that_cannot_be_read_costs_no_pictures() {
         SDP.split_inclusive("m=audio").next().unwrap().trim_end_matches("m=audio").to_owned() + aac;
     let (opened, _seen) =
         open_plain(Camera { described: with_length(&sdp), ..Camera::plain(Plays::Media) }).await;
-    let mut opened = opened.unwrap();
-    assert_eq!(opened.tracks.len(), 1);
-    assert!(opened.items.next().await.is_some());
+    let mut session = opened.unwrap();
+    assert_eq!(session.tracks().len(), 1);
+    units(&mut session, 1).await;
 }

@@ -10,7 +10,6 @@ mod quirks;
 mod replay;
 mod seeded;
 mod seen;
-mod stripped;
 mod table;
 
 use super::EndReason;

@@ -24,7 +24,6 @@ const FAULTS: &[(&str, Fault)] = &[
     ("another clock rate of sound", |s| in_description(s, "GENERIC/48000", "GENERIC/32000")),
     ("another configuration of sound", |s| in_description(s, "config=1188", "config=1190")),
     ("more channels", |s| in_description(s, "GENERIC/48000", "GENERIC/48000/2")),
-    ("another frame rate", |s| in_description(s, "framerate:15", "framerate:25")),
     ("another control URL", |s| in_description(s, "trackID=1", "trackID=7")),
     ("another base URL", |s| s.describe = s.describe.replace("subtype=1", "subtype=0")),
     ("sound not readable", |s| in_description(s, "mode=AAC-hbr", "mode=AAC-lbr")),

@@ -10,13 +10,18 @@ use retina::client::{
     SetupOptions, Stream, TcpTransportOptions, TeardownPolicy, Transport,
     UnassignedChannelDataPolicy, UnknownRtcpSsrcPolicy,
 };
-use retina::codec::{CodecItem, FrameFormat, ParametersRef};
+use retina::codec::{CodecItem, FrameFormat};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use super::super::{no_redial, request};
 use super::peer::Script;
-use crate::ingest::camera::airlock::{Counts, EndReason, LoginMemory, Opened, Request, open};
+use crate::ingest::camera::airlock::{
+    Counts, EndReason, LoginMemory, OpenedTrack, Report, Request, Session as OurSession, Sink,
+    Unit, open,
+};
+use crate::ingest::camera::depacketise::{Encoding, Format, codec};
+use crate::media::{Codec, G726, Refused, TrackKind};
 use crate::wire::rtsp::Method;
 
 /// All that must not change on the way through the airlock.
@@ -31,16 +36,13 @@ pub(super) struct Seen {
     pub(super) wire: Vec<String>,
 }
 
-/// A track as retina has it.
+/// A track as described, or as the media changed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Track {
     pub(super) media: String,
     pub(super) encoding: String,
     pub(super) clock_rate: u32,
-    pub(super) channels: Option<u16>,
-    pub(super) frame_rate_milli: Option<u32>,
-    /// Codec string, size, aspect, frame rate, and the sets themselves.
-    pub(super) parameters: Option<String>,
+    pub(super) parameters: Option<Result<Codec, Refused>>,
     pub(super) size: Option<(u32, u32)>,
 }
 
@@ -131,9 +133,10 @@ async fn play_bare(url: Url, until: Until, left: &mut Vec<Track>) -> Result<Seen
         .initial_timestamp(InitialTimestampPolicy::Permissive)
         .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::DropPackets);
     let mut demuxed = session.play(options).await?.demuxed()?;
+    let encodings: Vec<_> = seen.described.iter().map(|track| track.encoding.clone()).collect();
     while !until.reached(seen.items.len()) {
         match demuxed.next().await {
-            Some(item) => seen.items.push(Item::of(item?, &indices)),
+            Some(item) => seen.items.push(Item::of(item?, &encodings, &indices)),
             None => break,
         }
     }
@@ -168,29 +171,83 @@ pub(super) async fn through(script: Script, until: Until) -> Through {
     Through { result, counts, requests }
 }
 
-async fn play_through(opened: Opened, until: Until) -> (Result<Seen, EndReason>, Counts) {
-    let Opened { mut items, tracks, mut running, .. } = opened;
-    let indices: Vec<_> = tracks.iter().map(|track| track.stream).collect();
-    let now = |items: &super::super::Items| -> Vec<Track> {
-        indices.iter().filter_map(|i| items.stream(*i)).map(Track::of).collect()
-    };
-    let mut seen = Seen { described: now(&items), ..Seen::default() };
-    seen.played = seen.described.clone();
-    while !until.reached(seen.items.len()) {
-        let Some(item) = items.next().await else { break };
-        // Asked for after each change: nothing can be asked of a session that ended.
-        if matches!(&item, CodecItem::VideoFrame(frame) if frame.has_new_parameters()) {
-            seen.played = now(&items);
-        }
-        seen.items.push(Item::of(item, &indices));
+async fn play_through<S>(
+    mut session: OurSession<S>,
+    until: Until,
+) -> (Result<Seen, EndReason>, Counts)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let opened = session.tracks().to_vec();
+    let described: Vec<_> = opened.iter().map(Track::opened).collect();
+    let seen = Seen { played: described.clone(), described, ..Seen::default() };
+    let mut watcher = Watcher { seen, opened };
+    let mut ended = None;
+    while !until.reached(watcher.seen.items.len()) && ended.is_none() {
+        ended = session.step(&mut watcher).await.err();
     }
-    let expected = match until {
-        Until::End => EndReason::CameraClosed,
-        Until::Items(_) => EndReason::Stopped,
+    if let Until::Items(count) = until {
+        watcher.seen.items.truncate(count);
+    }
+    let counts = session.close().await.counts;
+    let result = match (ended, until) {
+        (Some(EndReason::CameraClosed), Until::End) | (None, Until::Items(_)) => Ok(watcher.seen),
+        (ended, _) => Err(ended.unwrap()),
     };
-    let report = if until == Until::End { running.ended().await } else { running.stop().await };
-    let result = if report.reason == expected { Ok(seen) } else { Err(report.reason) };
-    (result, report.counts)
+    (result, counts)
+}
+
+/// Writes down what comes out of the airlock.
+struct Watcher {
+    seen: Seen,
+    opened: Vec<OpenedTrack>,
+}
+
+impl Sink for Watcher {
+    fn unit(&mut self, unit: Unit) {
+        let encoding = self.opened[unit.stream].encoding;
+        let frame = unit.frame;
+        if let Some(parameters) = &frame.parameters {
+            self.seen.played[unit.stream].set(Some(parameters.clone()));
+        }
+        self.seen.items.push(Item {
+            track: unit.stream,
+            timestamp: frame.timestamp,
+            start: u32::try_from(unit.start.unwrap()).unwrap(),
+            lost: frame.lost,
+            content: match encoding.kind() {
+                TrackKind::Video => {
+                    picture(encoding.names().1.as_str(), frame.parameters.is_some(), &frame.data)
+                }
+                TrackKind::Audio => format!("audio {:02x?}", &frame.data[..]),
+            },
+        });
+    }
+
+    fn report(&mut self, report: Report) {
+        // As retina has it: the start of the track, which the units say.
+        self.seen.items.push(Item {
+            track: report.stream,
+            timestamp: report.timestamp,
+            start: 0,
+            lost: false,
+            content: format!("report {}", report.ntp),
+        });
+    }
+}
+
+/// A picture in words: whether it is a key picture, whether it brought new parameters, and its bytes.
+fn picture(encoding: &str, new_parameters: bool, data: &[u8]) -> String {
+    let (mut rest, mut is_key) = (data, true);
+    while let Some((length, nal)) = rest.split_first_chunk::<4>() {
+        let (nal, tail) = nal.split_at(usize::try_from(u32::from_be_bytes(*length)).unwrap());
+        is_key &= match encoding {
+            "h264" => !matches!(nal[0] & 0x1f, 1..=4),
+            _ => !matches!(nal[0] >> 1 & 0x3f, 0..=15),
+        };
+        rest = tail;
+    }
+    format!("video {:?} {data:02x?}", (is_key, new_parameters))
 }
 
 async fn start(
@@ -226,56 +283,78 @@ impl Until {
 
 impl Track {
     fn of(stream: &Stream) -> Self {
-        let (parameters, size) = match stream.parameters() {
-            Some(ParametersRef::Video(p)) => {
-                let shape = (p.pixel_dimensions(), p.pixel_aspect_ratio(), p.frame_rate());
-                let sets = (p.codec_params(), p.extra_data());
-                (Some(format!("{} {shape:?} {sets:?}", p.rfc6381_codec())), Some(shape.0))
-            }
-            Some(ParametersRef::Audio(p)) => (Some(format!("{p:?} {:?}", p.extra_data())), None),
-            Some(ParametersRef::Message(p)) => (Some(format!("{p:?}")), None),
-            None => (None, None),
+        let channels = stream.channels().map(|n| u8::try_from(u16::from(n)).unwrap());
+        let encoding = match stream.encoding_name() {
+            "h264" => Some(Encoding::H264),
+            "h265" => Some(Encoding::H265),
+            "mpeg4-generic" => Some(Encoding::Aac),
+            "pcma" => Some(Encoding::Pcma),
+            "pcmu" => Some(Encoding::Pcmu),
+            "l16" => Some(Encoding::L16),
+            other => G726::from_encoding_name(&other.to_uppercase()).map(Encoding::G726),
         };
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "of a frame rate"
-        )]
-        let frame_rate_milli = stream.framerate().map(|rate| (rate * 1000.0).round() as u32);
-        Self {
-            media: stream.media().to_owned(),
-            encoding: stream.encoding_name().to_owned(),
-            clock_rate: stream.clock_rate_hz(),
-            channels: stream.channels().map(Into::into),
-            frame_rate_milli,
-            parameters,
-            size,
-        }
+        let clock_rate = stream.clock_rate_hz();
+        let format =
+            encoding.map(|encoding| Format { encoding, clock_rate, channels, parameters: None });
+        Self::new(
+            stream.media(),
+            stream.encoding_name(),
+            clock_rate,
+            format.and_then(|format| codec(&format, stream.parameters()?)),
+        )
+    }
+
+    fn opened(opened: &OpenedTrack) -> Self {
+        let (media, name) = opened.encoding.names();
+        Self::new(media, &name, opened.clock_rate, opened.codec.clone())
+    }
+
+    fn new(
+        media: &str,
+        encoding: &str,
+        clock_rate: u32,
+        parameters: Option<Result<Codec, Refused>>,
+    ) -> Self {
+        let (media, encoding) = (media.to_owned(), encoding.to_owned());
+        let mut track = Self { media, encoding, clock_rate, parameters: None, size: None };
+        track.set(parameters);
+        track
+    }
+
+    fn set(&mut self, parameters: Option<Result<Codec, Refused>>) {
+        self.size = match &parameters {
+            Some(Ok(Codec::H264(p))) => Some((p.width.into(), p.height.into())),
+            Some(Ok(Codec::H265(p))) => Some((p.width.into(), p.height.into())),
+            _ => None,
+        };
+        self.parameters = parameters;
     }
 }
 
 impl Item {
-    fn of(item: CodecItem, indices: &[usize]) -> Self {
-        let (stream, timestamp, loss, content) = match item {
+    fn of(item: CodecItem, encodings: &[String], indices: &[usize]) -> Self {
+        let at = |stream| indices.iter().position(|index| *index == stream).unwrap();
+        match item {
             CodecItem::VideoFrame(frame) => {
-                let kind = (frame.is_random_access_point(), frame.has_new_parameters());
-                let content = format!("video {kind:?} {:02x?}", frame.data());
-                (frame.stream_id(), Some(frame.timestamp()), frame.loss(), content)
+                let track = at(frame.stream_id());
+                let new = frame.has_new_parameters();
+                let (timestamp, start) = (frame.timestamp().timestamp(), frame.timestamp().start());
+                let content = picture(&encodings[track], new, frame.data());
+                Self { track, timestamp, start, lost: frame.loss() > 0, content }
             }
             CodecItem::AudioFrame(frame) => {
-                let content = format!("audio {} {:02x?}", frame.frame_length(), frame.data());
-                (frame.stream_id(), Some(frame.timestamp()), frame.loss(), content)
+                let track = at(frame.stream_id());
+                let (timestamp, start) = (frame.timestamp().timestamp(), frame.timestamp().start());
+                let content = format!("audio {:02x?}", frame.data());
+                Self { track, timestamp, start, lost: frame.loss() > 0, content }
             }
             CodecItem::Rtcp(packet) => {
                 let report = packet.pkts().next().unwrap().as_sender_report().unwrap().unwrap();
                 let content = format!("report {}", report.ntp_timestamp().0);
-                (packet.stream_id(), packet.rtp_timestamp(), 0, content)
+                let timestamp = packet.rtp_timestamp().unwrap().timestamp();
+                Self { track: at(packet.stream_id()), timestamp, start: 0, lost: false, content }
             }
             other @ (CodecItem::MessageFrame(_) | _) => panic!("{other:?}"),
-        };
-        let track = indices.iter().position(|index| *index == stream).unwrap();
-        let timestamp = timestamp.unwrap();
-        let (timestamp, start) = (timestamp.timestamp(), timestamp.start());
-        Self { track, timestamp, start, lost: loss > 0, content }
+        }
     }
 }

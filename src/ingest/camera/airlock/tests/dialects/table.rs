@@ -2,9 +2,8 @@
 
 use super::cameras::{TRANSCRIPTS, Transcript};
 use super::quirks::{self, Alone};
-use super::replay::{Corpus, Outcome, Replayed, replay, script};
+use super::replay::{Corpus, Outcome, Replayed, replay};
 use super::seen::Track;
-use super::stripped::stripped;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cameras.md");
 
@@ -16,15 +15,14 @@ Written by `CAMLOCK_WRITE_TABLES=1 cargo test dialects` and compared with every 
 ## What cameras answered
 
 Each row is a message that a real camera sent, as it comes with the depacketiser's package (retina,
-`src/client/testdata`). A scripted camera answers with it over a socket, once to retina alone and once to the airlock with
-retina behind it; what the message leaves open is answered plainly. Tracks, codecs, parameter sets, timestamps, units of media,
-sender reports and the requests on the wire must be the same both ways, or the airlock refuses with a reason of its own where
-retina fails too.
+`src/client/testdata`). A scripted camera answers with it over a socket, once to the library whole (retina, its own RTSP client)
+and once to the airlock, which uses only its depacketisers; what the message leaves open is answered plainly. Tracks, codecs,
+parameter sets, timestamps, units of media, sender reports and the requests on the wire must be the same both ways, or the airlock
+refuses with a reason of its own where retina fails too. No text of the camera reaches the depacketiser but codec configuration,
+decoded and coded again.
 
 - Plays: what came out. *Left out* are tracks that are never set up: a camera's metadata on purpose (its own text), other codings
   because nothing unpacks them.
-- Ends here: names of headers, their parameters, lines and attributes of this message that retina does not get to see. Nor does it
-  see the values of the others: what passes are numbers and parameter sets, decoded and written anew.
 
 ";
 
@@ -41,10 +39,10 @@ there. *Not asked*: retina would say goodbye to the address the camera names. Wh
 /// The whole file.
 pub(super) async fn render(corpus: &Corpus) -> String {
     let mut text = TEXT.to_owned();
-    text += "| camera | message | quirk | what we do | plays | ends here |\n|---|---|---|---|---|---|\n";
+    text += "| camera | message | quirk | what we do | plays |\n|---|---|---|---|---|\n";
     for transcript in TRANSCRIPTS {
         let replayed = replay(transcript, corpus).await;
-        text += &row(transcript, &replayed, corpus);
+        text += &row(transcript, &replayed);
     }
     text += QUIRKS;
     for quirks::Row { test, who, quirk, answer, alone } in quirks::rows().await {
@@ -79,12 +77,11 @@ pub(super) fn write_or_compare(expected: &str) -> Vec<String> {
     stale
 }
 
-fn row(transcript: &Transcript, replayed: &Replayed, corpus: &Corpus) -> String {
+fn row(transcript: &Transcript, replayed: &Replayed) -> String {
     let Transcript { name, camera, quirk, answer, .. } = transcript;
     let dash = |text: &str| if text.is_empty() { "–".to_owned() } else { text.to_owned() };
-    let stripped = stripped(&corpus[*name], &script(transcript, corpus)).join(", ");
-    let (quirk, answer, stripped) = (dash(quirk), dash(answer), dash(&stripped));
-    format!("| {camera} | {name} | {quirk} | {answer} | {} | {stripped} |\n", plays(replayed))
+    let (quirk, answer) = (dash(quirk), dash(answer));
+    format!("| {camera} | {name} | {quirk} | {answer} | {} |\n", plays(replayed))
 }
 
 fn plays(replayed: &Replayed) -> String {
@@ -113,10 +110,9 @@ fn track(track: &Track) -> String {
         other => panic!("no name for {other}"),
     };
     let size = track.size.map(|(width, height)| format!(" {width}×{height}")).unwrap_or_default();
-    let rate = match (track.frame_rate_milli, track.media.as_str()) {
-        (Some(milli), "video") => format!(", {}/s", f64::from(milli) / 1000.0),
-        (_, "audio") => format!(" {} Hz", track.clock_rate),
-        (_, _) => String::new(),
+    let rate = match track.media.as_str() {
+        "audio" => format!(" {} Hz", track.clock_rate),
+        _ => String::new(),
     };
     format!("{name}{size}{rate}")
 }

@@ -17,7 +17,7 @@ pub struct Counts {
     pub dropped_source: u64,
     /// Media packets that go back in sequence.
     pub dropped_sequence: u64,
-    /// Media packets whose payload breaks its format.
+    /// Media packets whose payload breaks its format, or that the depacketiser did not take.
     pub dropped_payload: u64,
     /// Data on channels nobody set up, and media before PLAY.
     pub dropped_channel: u64,
@@ -37,8 +37,8 @@ pub struct Counts {
     pub dropped_sections: u64,
     /// Keep-alives sent.
     pub keep_alives: u64,
-    /// Wrong guests at the loopback door.
-    pub intruders: u64,
+    /// Panics of the depacketiser that were caught.
+    pub panics: u64,
     /// What the airlock put right.
     pub odd: Oddities,
 }

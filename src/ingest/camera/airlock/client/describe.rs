@@ -1,15 +1,13 @@
-//! The camera's session description: which tracks we take, their URLs, and the description written anew.
-
-use std::fmt::Write as _;
+//! The camera's session description: which tracks we take, their URLs and their formats.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use url::Url;
 
-use super::track::payload_type;
 use crate::ingest::camera::airlock::{Encoding, EndReason};
-use crate::media::{G726, G726Packing, Kinds, TrackKind};
+use crate::ingest::camera::depacketise::Format;
+use crate::media::{G726, Kinds, TrackKind};
 use crate::ops::limits;
 use crate::wire::rtsp::{MediaSection, Response, SessionDescription};
 
@@ -20,7 +18,7 @@ pub(super) struct Described {
     pub(super) base: Url,
     /// URL of PLAY, keep-alives and TEARDOWN.
     pub(super) aggregate: String,
-    /// Tracks presented to the depacketiser, in its order.
+    /// Tracks that we take, in the camera's order.
     pub(super) media: Vec<Media>,
     /// Sections left out.
     pub(super) dropped: usize,
@@ -28,20 +26,16 @@ pub(super) struct Described {
     pub(super) base_without_scheme: bool,
 }
 
-/// A track presented to the depacketiser.
+/// A track that we take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Media {
     /// Place in the camera's description.
     pub(super) section: usize,
-    pub(super) encoding: Encoding,
-    pub(super) clock_rate: u32,
-    pub(super) channels: Option<u8>,
+    pub(super) format: Format,
     /// The camera's payload type.
     pub(super) declared: u8,
     /// Request-URI of its SETUP.
     pub(super) url: String,
-    format: Vec<(&'static str, String)>,
-    frame_rate_milli: Option<u32>,
 }
 
 impl Described {
@@ -60,7 +54,7 @@ impl Described {
         let media: Vec<_> = (0..)
             .zip(&description.media)
             .filter_map(|(index, section)| Media::read(index, section, &base, &aggregate))
-            .filter(|media| kinds.contains(media.encoding.kind()))
+            .filter(|media| kinds.contains(media.format.encoding.kind()))
             .collect();
         let media: Vec<_> = beside_jpeg(media).take(limits::TRACKS).collect();
         if media.is_empty() {
@@ -73,19 +67,6 @@ impl Described {
         let base_without_scheme = base_header(response).is_some_and(|text| !is_absolute(text));
         Ok(Self { base, aggregate, media, dropped, other_host, base_without_scheme })
     }
-
-    /// The description for the depacketiser: no string of the camera, only numbers and codec
-    /// configuration that was decoded and coded again.
-    pub(super) fn write(&self) -> String {
-        let mut text = String::from(
-            "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n",
-        );
-        for (index, media) in (0_u8..).zip(&self.media) {
-            // Writing into a String does not fail.
-            let _ = media.write(index, &mut text);
-        }
-        text
-    }
 }
 
 impl Media {
@@ -97,7 +78,7 @@ impl Media {
         let declared = section.payload_type?;
         let clock_rate = section.clock_rate?;
         let encoding = encoding(section, clock_rate)?;
-        let format = match encoding {
+        let parameters = match encoding {
             Encoding::H264 => h264_format(section),
             Encoding::H265 => h265_format(section)?,
             Encoding::Aac => aac_format(section)?,
@@ -113,67 +94,37 @@ impl Media {
         };
         Some(Self {
             section: index,
-            encoding,
+            format: Format {
+                encoding,
+                clock_rate,
+                channels: section.channels.filter(|n| *n > 0),
+                parameters: (!parameters.is_empty()).then(|| written(&parameters)),
+            },
             declared,
-            clock_rate,
-            channels: section.channels.filter(|n| *n > 0),
             url,
-            format,
-            frame_rate_milli: section.frame_rate_milli,
         })
     }
+}
 
-    fn write(&self, index: u8, text: &mut String) -> std::fmt::Result {
-        let (media, name) = match self.encoding {
-            Encoding::H264 => ("video", "H264"),
-            Encoding::H265 => ("video", "H265"),
-            Encoding::Jpeg => ("video", "JPEG"),
-            Encoding::Aac => ("audio", "mpeg4-generic"),
-            Encoding::Pcma => ("audio", "PCMA"),
-            Encoding::Pcmu => ("audio", "PCMU"),
-            // The depacketiser does not look into the octets and knows but one of the two packings.
-            Encoding::G726(g726) => {
-                let plain = G726 { packing: G726Packing::Rfc3551, ..g726 };
-                ("audio", plain.encoding_name())
-            }
-            Encoding::L16 => ("audio", "L16"),
-        };
-        let payload_type = payload_type(index);
-        write!(text, "m={media} 0 RTP/AVP {payload_type}\r\n")?;
-        write!(text, "a=rtpmap:{payload_type} {name}/{}", self.clock_rate)?;
-        if let Some(channels) = self.channels.filter(|_| media == "audio") {
-            write!(text, "/{channels}")?;
-        }
-        text.push_str("\r\n");
-        let mut separator = format!("a=fmtp:{payload_type} ");
-        for (key, value) in &self.format {
-            write!(text, "{separator}{key}={value}")?;
-            separator = ";".to_owned();
-        }
-        if !self.format.is_empty() {
-            text.push_str("\r\n");
-        }
-        if let Some(rate) = self.frame_rate_milli {
-            write!(
-                text,
-                "a=framerate:{}.{:03}\r\n",
-                rate.wrapping_div(1000),
-                rate.wrapping_rem(1000)
-            )?;
-        }
-        write!(text, "a=control:{index}\r\n")
-    }
+/// `a=fmtp` parameters: numbers and codec configuration that was decoded and coded again, no text of the camera.
+fn written(parameters: &[(&'static str, String)]) -> String {
+    let pairs: Vec<_> = parameters.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(";")
 }
 
 /// JPEG stands alone: the depacketiser's buffer for it is reckoned in place of that of other video
 /// ([`limits::camera_memory_bytes`]). The first video track says which it is.
 fn beside_jpeg(media: Vec<Media>) -> impl Iterator<Item = Media> {
-    let is_video = |media: &Media| media.encoding.kind() == TrackKind::Video;
+    let is_video = |media: &Media| media.format.encoding.kind() == TrackKind::Video;
     let first = media.iter().find(|media| is_video(media)).map(|media| media.section);
-    let leads = media.iter().any(|m| Some(m.section) == first && m.encoding == Encoding::Jpeg);
+    let leads =
+        media.iter().any(|m| Some(m.section) == first && m.format.encoding == Encoding::Jpeg);
     media.into_iter().filter(move |media| {
-        let taken =
-            if leads { Some(media.section) == first } else { media.encoding != Encoding::Jpeg };
+        let taken = if leads {
+            Some(media.section) == first
+        } else {
+            media.format.encoding != Encoding::Jpeg
+        };
         taken || !is_video(media)
     })
 }

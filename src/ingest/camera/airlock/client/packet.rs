@@ -1,6 +1,4 @@
-//! RTP and RTCP packets: read whole, written anew.
-
-use bytes::{BufMut as _, BytesMut};
+//! RTP and RTCP packets, read whole.
 
 /// The parts of an RTP packet (RFC 3550 5.1) that matter. CSRC list, extension and padding are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +43,6 @@ impl<'a> Rtp<'a> {
             payload,
         })
     }
-
-    /// Appends the packet in an interleaved frame with a plain 12-byte header.
-    pub(super) fn write(&self, channel: u8, out: &mut BytesMut) {
-        // A payload comes out of a frame of at most 65,535 bytes with 12 bytes of header.
-        let length = u16::try_from(self.payload.len().saturating_add(12)).unwrap_or(u16::MAX);
-        let second = self.payload_type & 0x7f | if self.marker { 0x80 } else { 0 };
-        let ([l0, l1], [s0, s1]) = (length.to_be_bytes(), self.sequence.to_be_bytes());
-        let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
-        let [c0, c1, c2, c3] = self.source.to_be_bytes();
-        // In one piece: what makes room for each field costs more than the field.
-        let head: [u8; OVERHEAD] =
-            [b'$', channel, l0, l1, 0x80, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3];
-        out.reserve(self.payload.len().saturating_add(OVERHEAD));
-        out.put_slice(&head);
-        out.put_slice(self.payload);
-    }
 }
 
 /// The sender information of a sender report (RFC 3550 6.4.1).
@@ -69,8 +51,6 @@ pub(super) struct SenderReport {
     pub(super) source: u32,
     pub(super) ntp: u64,
     pub(super) timestamp: u32,
-    pub(super) packets: u32,
-    pub(super) octets: u32,
 }
 
 impl SenderReport {
@@ -83,28 +63,13 @@ impl SenderReport {
         }
         let (ntp, rest) = rest.split_first_chunk::<8>()?;
         let (timestamp, rest) = rest.split_first_chunk::<4>()?;
-        let (packets, rest) = rest.split_first_chunk::<4>()?;
-        let (octets, _) = rest.split_first_chunk::<4>()?;
+        // Packets and octets sent.
+        rest.get(..8)?;
         Some(Self {
             source: u32::from_be_bytes([s0, s1, s2, s3]),
             ntp: u64::from_be_bytes(*ntp),
             timestamp: u32::from_be_bytes(*timestamp),
-            packets: u32::from_be_bytes(*packets),
-            octets: u32::from_be_bytes(*octets),
         })
-    }
-
-    /// Appends the report, without report blocks, in an interleaved frame.
-    pub(super) fn write(&self, channel: u8, out: &mut BytesMut) {
-        out.put_u8(b'$');
-        out.put_u8(channel);
-        out.put_u16(28);
-        out.put_slice(&[0x80, 200, 0, 6]);
-        out.put_u32(self.source);
-        out.put_u64(self.ntp);
-        out.put_u32(self.timestamp);
-        out.put_u32(self.packets);
-        out.put_u32(self.octets);
     }
 }
 
@@ -123,9 +88,7 @@ mod tests {
         let rtp = Rtp::parse(&packet).unwrap();
         assert_eq!(rtp.payload, b"media");
         assert_eq!((rtp.marker, rtp.payload_type, rtp.sequence), (true, 97, 7));
-        let mut out = BytesMut::new();
-        Rtp { payload_type: 96, sequence: 1, source: 2, ..rtp }.write(4, &mut out);
-        assert_eq!(&out[..], b"$\x04\0\x11\x80\xe0\0\x01\0\0\0\x09\0\0\0\x02media");
+        assert_eq!((rtp.timestamp, rtp.source), (9, 0x0102_0304));
     }
 
     #[test]
@@ -154,10 +117,7 @@ mod tests {
         compound.extend([0x81, 202, 0, 3, 0, 0, 0, 5, 1, 4]);
         compound.extend(*b"NAME\0\0");
         let report = SenderReport::parse(&compound).unwrap();
-        assert_eq!((report.source, report.timestamp, report.packets), (5, 2, 3));
-        let mut out = BytesMut::new();
-        report.write(1, &mut out);
-        assert_eq!(out.len(), 32);
+        assert_eq!((report.source, report.timestamp), (5, 2));
         assert!(SenderReport::parse(&compound[..27]).is_none());
         compound[1] = 203;
         assert!(SenderReport::parse(&compound).is_none());

@@ -1,24 +1,27 @@
-//! The camera's answers: checked, and written anew for the depacketiser.
+//! The camera's answers, and what each lets us ask next.
 
 use std::time::Instant;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::describe::{self, Described, Media};
+use super::describe::{self, Described};
 use super::player::{Player, Slot, later, overhead};
-use super::track::Track;
-use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Redial, Rewriter, Setup, Starts};
+use super::track::{Announced, Track};
+use super::{
+    Asked, Client, EndReason, Exchange, KeepAliveMethod, Next, OpenedTrack, Phase, Setup, Starts,
+};
+use crate::ingest::camera::depacketise::Depacketiser;
 use crate::ops::limits;
 use crate::wire::rtsp::{Method, Response, RtpInfo, SessionHeader, Transport, TransportMode};
 
-impl Rewriter {
+impl Client {
     /// An answer of the camera. One without number belongs to the one open request.
     pub(super) fn camera_response(
         &mut self,
         response: &Response,
         size: usize,
         now: Instant,
-    ) -> Result<(), EndReason> {
+    ) -> Result<Next, EndReason> {
         let belongs = |cseq: u32| response.cseq().is_none_or(|theirs| theirs == cseq);
         if let Some(exchange) = self.exchange.take_if(|e| belongs(e.cseq) && response.status >= 200)
         {
@@ -30,7 +33,8 @@ impl Rewriter {
         } else {
             self.counts.stray_answers = self.counts.stray_answers.saturating_add(1);
         }
-        overhead(size, now, &mut self.meter, &mut self.counts)
+        overhead(size, now, &mut self.meter, &mut self.counts)?;
+        Ok(Next::GoOn)
     }
 
     fn answered(
@@ -38,66 +42,62 @@ impl Rewriter {
         mut exchange: Exchange,
         response: &Response,
         now: Instant,
-    ) -> Result<(), EndReason> {
+    ) -> Result<Next, EndReason> {
         if response.status == 401 {
             let challenges = response.headers.all("WWW-Authenticate");
             exchange.refusals = self.login.challenged(challenges, exchange.refusals)?;
             self.exchange = Some(exchange);
             let closes =
                 response.headers.all("Connection").any(|v| v.eq_ignore_ascii_case("close"));
-            if closes && self.setups.is_empty() && self.redial == Redial::Unused {
-                self.redial = Redial::Wanted;
-            } else {
-                self.ask(now);
+            if closes && self.may_redial() {
+                return Ok(Next::Redial);
             }
-            return Ok(());
+            self.ask(now);
+            return Ok(Next::GoOn);
         }
         if !(200..300).contains(&response.status) {
             return Err(refusal(response.status));
         }
-        let mut answer = Response::new(200);
-        answer.headers.push("CSeq", exchange.consumer_cseq.to_string());
         match exchange.asked {
-            Asked::Describe => self.describe_answered(response, &mut answer)?,
-            Asked::Setup { index, channels } => {
-                self.setup_answered(index, channels, response, &mut answer)?;
+            Asked::Describe => self.describe_answered(response)?,
+            Asked::Setup { index, channels } => self.setup_answered(index, channels, response)?,
+            Asked::Play => {
+                self.play_answered(response, now);
+                return Ok(Next::Play);
             }
-            Asked::Play => return self.play_answered(response, answer, now),
         }
-        self.to_consumer.extend_from_slice(&answer.encode());
-        Ok(())
+        self.ask_next(now);
+        Ok(Next::GoOn)
     }
 
-    fn describe_answered(
-        &mut self,
-        response: &Response,
-        answer: &mut Response,
-    ) -> Result<(), EndReason> {
+    fn describe_answered(&mut self, response: &Response) -> Result<(), EndReason> {
         let described = Described::read(&self.url, response, self.kinds)?;
         self.counts.dropped_sections = super::wide(described.dropped);
         self.counts.odd.other_host = described.other_host;
         self.counts.odd.base_without_scheme = described.base_without_scheme;
-        answer.headers.push("Content-Type", "application/sdp");
-        answer.body = Bytes::from(described.write());
+        // Sound whose configuration cannot be read is left alone; the pictures go on without it.
+        let formats = described.media.iter().map(|media| media.format.clone()).enumerate();
+        self.waiting = formats
+            .filter_map(|(index, format)| Some((index, Depacketiser::new(format)?)))
+            .collect();
         self.described = Some(described);
-        Ok(())
+        if self.waiting.is_empty() { Err(EndReason::NoUsableMedia) } else { Ok(()) }
     }
 
     fn setup_answered(
         &mut self,
         index: usize,
-        own: (u8, u8),
+        asked: (u8, u8),
         response: &Response,
-        answer: &mut Response,
     ) -> Result<(), EndReason> {
         let transports = response.headers.get("Transport").map(Transport::parse_all);
         let transport = transports.and_then(|all| all.into_iter().next()).unwrap_or_default();
         if transport.secure || transport.mode != TransportMode::Tcp {
             return Err(EndReason::NotInterleaved);
         }
-        let camera = transport.interleaved.unwrap_or(own);
-        let taken = |setup: &Setup| setup.hears(camera.0) || setup.camera.0 == camera.1;
-        if self.setups.iter().any(|setup| setup.index == index || taken(setup)) {
+        let channels = transport.interleaved.unwrap_or(asked);
+        let taken = |setup: &Setup| setup.hears(channels.0) || setup.channels.0 == channels.1;
+        if self.setups.iter().any(taken) {
             return Err(EndReason::ChannelConflict);
         }
         if let Some(session) = response.headers.get("Session").and_then(SessionHeader::parse) {
@@ -108,86 +108,62 @@ impl Rewriter {
                     timeout.clamp(limits::SESSION_TIMEOUT_MIN, limits::SESSION_TIMEOUT_MAX);
             }
         }
-        self.counts.odd.other_channels |= camera != own;
-        self.setups.push(Setup { index, own, camera, source: transport.ssrc });
-        answer.headers.push("Session", "1;timeout=60");
-        let (rtp, rtcp) = own;
-        answer.headers.push("Transport", format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}"));
+        self.counts.odd.other_channels |= channels != asked;
+        let Some((_, depacketiser)) = self.waiting.pop_front() else { return Ok(()) };
+        let media = self.described.as_ref().and_then(|described| described.media.get(index));
+        self.tracks.extend(media.map(|media| OpenedTrack {
+            stream: self.setups.len(),
+            media: media.section,
+            encoding: media.format.encoding,
+            clock_rate: media.format.clock_rate,
+            codec: depacketiser.codec(),
+        }));
+        self.setups.push(Setup { index, channels, source: transport.ssrc, depacketiser });
         Ok(())
     }
 
-    fn play_answered(
-        &mut self,
-        response: &Response,
-        mut answer: Response,
-        now: Instant,
-    ) -> Result<(), EndReason> {
+    fn play_answered(&mut self, response: &Response, now: Instant) {
         let infos: Vec<_> = response.headers.all("RTP-Info").flat_map(RtpInfo::parse_all).collect();
-        let mut own_infos = Vec::new();
-        let mut slots = Vec::new();
-        for setup in &self.setups {
-            let info = self.info_of(setup, &infos);
-            own_infos.push(RtpInfo {
-                url: format!("{}{}", self.door, setup.index),
-                seq: Some(Track::FIRST_SEQUENCE),
-                rtp_time: info.and_then(|info| info.rtp_time),
-            });
-            slots.extend(self.slot(setup, info, now));
-        }
-        let announced = own_infos.iter().all(|info| info.rtp_time.is_some());
+        let setups: Vec<_> = std::mem::take(&mut self.setups);
+        let alone = setups.len() == 1;
+        let infos: Vec<_> =
+            setups.iter().map(|setup| self.info_of(setup.index, alone, &infos)).collect();
+        let announced = infos.iter().all(|info| info.is_some_and(|i| i.rtp_time.is_some()));
         self.starts = Some(if announced { Starts::Announced } else { Starts::Unknown });
-        answer.headers.push("Session", "1");
-        answer.headers.push("RTP-Info", RtpInfo::encode_all(&own_infos));
-        self.to_consumer.extend_from_slice(&answer.encode());
-        self.keep_alive.next = Some(later(now, self.keep_alive_pause()));
-        let playing = Phase::Playing(Box::new(Player::new(slots, now)));
-        match std::mem::replace(&mut self.phase, playing) {
-            Phase::Early(held) => self.release(held, now),
-            Phase::Opening | Phase::Playing(_) => Ok(()),
+        let mut slots = Vec::new();
+        for (stream, (setup, info)) in setups.into_iter().zip(infos).enumerate() {
+            let media = self.described.as_ref().and_then(|d| d.media.get(setup.index));
+            let announced = Announced {
+                payload_type: media.map_or(0, |media| media.declared),
+                source: setup.source,
+                sequence: info.and_then(|info| info.seq),
+                // One track alone begins with its first packet.
+                timestamp: info.and_then(|info| info.rtp_time).filter(|_| announced && !alone),
+            };
+            let (rtp, rtcp) = setup.channels;
+            let kind = setup.depacketiser.encoding().kind();
+            let track = Track::new(stream, setup.depacketiser, announced, now);
+            slots.push(Slot { rtp, rtcp, kind, track });
         }
+        self.keep_alive.next = Some(later(now, self.keep_alive_pause()));
+        let held = match std::mem::replace(&mut self.phase, Phase::Opening) {
+            Phase::Early(held) => held,
+            Phase::Opening | Phase::Playing(..) => BytesMut::new(),
+        };
+        self.phase = Phase::Playing(Box::new(Player::new(slots, now)), held);
     }
 
     /// The entry of `RTP-Info` for a track: by its URL, or the only one there can be.
-    fn info_of<'a>(&self, setup: &Setup, infos: &'a [RtpInfo]) -> Option<&'a RtpInfo> {
+    fn info_of<'a>(&self, index: usize, alone: bool, infos: &'a [RtpInfo]) -> Option<&'a RtpInfo> {
         let described = self.described.as_ref()?;
-        let media = described.media.get(setup.index)?;
+        let media = described.media.get(index)?;
         let is_its = |info: &&RtpInfo| {
             describe::join(&described.base, &info.url).is_some_and(|url| url == media.url)
         };
         match infos {
-            [only] if self.setups.len() == 1 => Some(only),
+            [only] if alone => Some(only),
             several => several.iter().find(is_its),
         }
-    }
-
-    fn slot(&self, setup: &Setup, info: Option<&RtpInfo>, now: Instant) -> Option<Slot> {
-        let media = self.described.as_ref()?.media.get(setup.index)?;
-        let index = u8::try_from(setup.index).ok()?;
-        let Media { encoding, declared, .. } = *media;
-        let mut track = Track::new(index, setup.own.0, encoding, declared, setup.source, now);
-        track.expect(info.and_then(|info| info.seq));
-        Some(Slot {
-            index: setup.index,
-            rtp: setup.camera.0,
-            rtcp: setup.camera.1,
-            kind: media.encoding.kind(),
-            track,
-            owes_since: None,
-            units: 0,
-            last_unit: None,
-        })
-    }
-
-    /// Passes on what came before the answer to PLAY.
-    fn release(&mut self, mut held: BytesMut, now: Instant) -> Result<(), EndReason> {
-        while held.len() >= 4 {
-            held.advance(1);
-            let channel = held.get_u8();
-            let length = usize::from(held.get_u16()).min(held.len());
-            let payload = held.split_to(length);
-            self.frame(channel, &payload, now)?;
-        }
-        Ok(())
     }
 
     fn kept_alive(&mut self, response: &Response, now: Instant) {

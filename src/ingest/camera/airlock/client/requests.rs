@@ -1,62 +1,39 @@
-//! Requests: the depacketiser's, taken; ours to the camera, written.
+//! Our requests to the camera.
 
 use std::time::Instant;
 
-use subtle::ConstantTimeEq as _;
-
 use super::login::Refusals;
 use super::player::later;
-use super::{Asked, EndReason, Exchange, KeepAliveMethod, Phase, Rewriter};
+use super::{Asked, Client, Exchange, KeepAliveMethod, Phase};
 use crate::ops::limits;
-use crate::wire::rtsp::{Method, Request, Response, Transport};
+use crate::wire::rtsp::{Method, Request};
 
-impl Rewriter {
-    /// A request of the depacketiser: DESCRIBE, SETUP and PLAY become ours, the rest is answered here.
-    pub(super) fn consumer_request(
-        &mut self,
-        request: &Request,
-        now: Instant,
-    ) -> Result<(), EndReason> {
-        let cseq = request.cseq().ok_or(EndReason::Door)?;
-        let place = self.behind_door(&request.uri).ok_or(EndReason::Door)?;
-        let asked = match request.method {
-            Method::Describe => Asked::Describe,
-            Method::Setup => {
-                let index = place.parse().map_err(|_| EndReason::Door)?;
-                let transports = request.headers.get("Transport").map(Transport::parse_all);
-                let wanted = transports.and_then(|all| all.first().and_then(|t| t.interleaved));
-                Asked::Setup { index, channels: wanted.ok_or(EndReason::Door)? }
+impl Client {
+    /// Begins the conversation.
+    pub(in crate::ingest::camera::airlock) fn start(&mut self, now: Instant) {
+        self.begin(Asked::Describe, now);
+    }
+
+    /// Sets the next track up; PLAY, if there is none.
+    pub(super) fn ask_next(&mut self, now: Instant) {
+        let number = u8::try_from(self.setups.len()).unwrap_or(u8::MAX);
+        let rtp = number.saturating_mul(2);
+        let asked = match self.waiting.front() {
+            Some((index, _)) => {
+                Asked::Setup { index: *index, channels: (rtp, rtp.saturating_add(1)) }
             }
-            Method::Play => Asked::Play,
-            // retina's keep-alives. The camera gets ours.
-            Method::Options | Method::GetParameter | Method::SetParameter | Method::Teardown => {
-                let mut answer = Response::new(200);
-                answer.headers.push("CSeq", cseq.to_string());
-                answer.headers.push("Public", "OPTIONS, GET_PARAMETER");
-                self.to_consumer.extend_from_slice(&answer.encode());
-                return Ok(());
+            None => {
+                self.phase = Phase::Early(bytes::BytesMut::new());
+                Asked::Play
             }
-            Method::Announce
-            | Method::Pause
-            | Method::Record
-            | Method::Redirect
-            | Method::Other => return Err(EndReason::Door),
         };
-        if self.exchange.is_some() || self.url_of(asked).is_none() {
-            return Err(EndReason::Door);
-        }
-        self.exchange = Some(Exchange {
-            asked,
-            consumer_cseq: cseq,
-            cseq: 0,
-            refusals: Refusals::Never,
-            deadline: now,
-        });
-        if asked == Asked::Play {
-            self.phase = Phase::Early(bytes::BytesMut::new());
-        }
+        self.begin(asked, now);
+    }
+
+    fn begin(&mut self, asked: Asked, now: Instant) {
+        let refusals = Refusals::Never;
+        self.exchange = Some(Exchange { asked, cseq: 0, refusals, deadline: now });
         self.ask(now);
-        Ok(())
     }
 
     /// Sends the open request to the camera, for the first time or again.
@@ -124,11 +101,5 @@ impl Rewriter {
             }
             Asked::Play => Some(self.described.as_ref()?.aggregate.clone()),
         }
-    }
-
-    /// What a URL says behind the door's prefix, the token compared in constant time.
-    fn behind_door<'a>(&self, uri: &'a str) -> Option<&'a str> {
-        let (prefix, place) = uri.split_at_checked(self.door.len())?;
-        bool::from(prefix.as_bytes().ct_eq(self.door.as_bytes())).then_some(place)
     }
 }

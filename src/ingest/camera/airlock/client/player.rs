@@ -1,44 +1,33 @@
-//! A session that plays: its tracks, whether each gives units, and how much may be under way.
+//! A session that plays: its tracks, and whether each gives access units.
 
 use std::time::{Duration, Instant};
-
-use bytes::BytesMut;
 
 use super::counts::Counts;
 use super::meter::{FRAME_COST, Meter, wide};
 use super::track::{Fate, Track};
-use crate::ingest::camera::airlock::EndReason;
+use super::{EndReason, Sink};
 use crate::media::TrackKind;
 use crate::ops::limits;
-
-/// Items the depacketiser gave so far, per track.
-pub(in crate::ingest::camera::airlock) type Totals = [u64; limits::TRACKS];
 
 /// The tracks of a session that plays.
 #[derive(Debug)]
 pub(super) struct Player {
     slots: Vec<Slot>,
-    /// Bytes passed on, of all tracks.
-    passed: u64,
     started: Instant,
     next_look: Instant,
     floor_since: Instant,
-    floor_passed: u64,
+    /// What [`Counts::media_bytes`] was then.
+    floor_bytes: u64,
 }
 
 /// A track in its place.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) index: usize,
     /// The camera's channels.
     pub(super) rtp: u8,
     pub(super) rtcp: u8,
     pub(super) kind: TrackKind,
     pub(super) track: Track,
-    /// What [`Player::passed`] was when the track got the first packet it gave no unit for.
-    pub(super) owes_since: Option<u64>,
-    pub(super) units: u64,
-    pub(super) last_unit: Option<Instant>,
 }
 
 /// How often stalls are looked for.
@@ -46,14 +35,8 @@ const LOOK: Duration = Duration::from_millis(250);
 
 impl Player {
     pub(super) fn new(slots: Vec<Slot>, now: Instant) -> Self {
-        Self {
-            slots,
-            passed: 0,
-            started: now,
-            next_look: later(now, LOOK),
-            floor_since: now,
-            floor_passed: 0,
-        }
+        let next_look = later(now, LOOK);
+        Self { slots, started: now, next_look, floor_since: now, floor_bytes: 0 }
     }
 
     /// One interleaved frame of the camera.
@@ -62,44 +45,26 @@ impl Player {
         channel: u8,
         payload: &[u8],
         now: Instant,
-        out: &mut BytesMut,
+        sink: &mut dyn Sink,
         meter: &mut Meter,
         counts: &mut Counts,
     ) -> Result<(), EndReason> {
-        let before = out.len();
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.rtp == channel) {
-            let fate = slot.track.media(payload, now, out, counts)?;
-            self.passed = self.passed.saturating_add(wide(out.len().saturating_sub(before)));
-            match fate {
-                Fate::Passed => {
-                    slot.owes_since.get_or_insert(self.passed);
-                    return self.check_owed();
-                }
+        if let Some(at) = self.slots.iter().position(|slot| slot.rtp == channel) {
+            let room = self.room(at);
+            let Some(slot) = self.slots.get_mut(at) else { return Ok(()) };
+            match slot.track.media(payload, room, now, sink, counts)? {
+                Fate::Passed => return Ok(()),
                 Fate::Dropped => {}
                 Fate::Struck => meter.strike(now)?,
             }
             return overhead(FRAME_COST, now, meter, counts);
         }
         if let Some(slot) = self.slots.iter_mut().find(|slot| slot.rtcp == channel) {
-            slot.track.control(payload, now, out, counts);
-            self.passed = self.passed.saturating_add(wide(out.len().saturating_sub(before)));
+            slot.track.control(payload, now, sink, counts);
         } else {
             counts.dropped_channel = counts.dropped_channel.saturating_add(1);
         }
         overhead(payload.len().saturating_add(FRAME_COST), now, meter, counts)
-    }
-
-    /// Takes note of the units given since.
-    pub(super) fn acknowledge(&mut self, totals: &Totals, now: Instant) {
-        for slot in &mut self.slots {
-            let total = totals.get(slot.index).copied().unwrap_or_default();
-            if total != slot.units {
-                slot.units = total;
-                slot.owes_since = None;
-                slot.last_unit = Some(now);
-                slot.track.acknowledged();
-            }
-        }
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -107,7 +72,7 @@ impl Player {
     }
 
     /// Ends a session that gives nothing: the first unit, then each video track, then the rate of all.
-    pub(super) fn on_time(&mut self, now: Instant) -> Result<(), EndReason> {
+    pub(super) fn on_time(&mut self, now: Instant, counts: &Counts) -> Result<(), EndReason> {
         if now < self.next_look {
             return Ok(());
         }
@@ -117,7 +82,7 @@ impl Player {
             if has_video && slot.kind == TrackKind::Audio {
                 continue;
             }
-            match slot.last_unit {
+            match slot.track.last_unit() {
                 None if since(self.started, now) >= limits::CAMERA_FIRST_UNIT => {
                     return Err(EndReason::NoFirstUnit);
                 }
@@ -131,31 +96,24 @@ impl Player {
         if window >= limits::CAMERA_FLOOR_WINDOW {
             let floor =
                 wide(limits::CAMERA_FLOOR_BYTES_PER_SECOND).saturating_mul(window.as_secs());
-            if self.passed.saturating_sub(self.floor_passed) < floor {
+            if counts.media_bytes.saturating_sub(self.floor_bytes) < floor {
                 return Err(EndReason::TooSlow);
             }
             self.floor_since = now;
-            self.floor_passed = self.passed;
+            self.floor_bytes = counts.media_bytes;
         }
         Ok(())
     }
 
-    /// Whether the depacketiser should get time before more is passed on.
-    pub(super) fn is_ahead(&self) -> bool {
-        self.owed() > wide(limits::UNACKNOWLEDGED_PAUSE_BYTES)
+    /// Bytes that the depacketisers hold.
+    pub(super) fn held(&self) -> usize {
+        self.slots.iter().map(|slot| slot.track.held_bytes()).sum()
     }
 
-    fn owed(&self) -> u64 {
-        let oldest = self.slots.iter().filter_map(|slot| slot.owes_since).min();
-        oldest.map_or(0, |since| self.passed.saturating_sub(since))
-    }
-
-    fn check_owed(&self) -> Result<(), EndReason> {
-        if self.owed() > wide(limits::UNACKNOWLEDGED_BYTES) {
-            Err(EndReason::Unacknowledged)
-        } else {
-            Ok(())
-        }
+    /// Bytes that a track's depacketiser may hold: one access unit, less what those of the others hold.
+    fn room(&self, at: usize) -> usize {
+        let own = self.slots.get(at).map_or(0, |slot| slot.track.held_bytes());
+        limits::ACCESS_UNIT_BYTES.saturating_sub(self.held().saturating_sub(own))
     }
 }
 

@@ -1,7 +1,7 @@
-//! The re-writer: bytes in from both sides, bytes and deadlines out. Pure: no sockets, no clock.
+//! The RTSP client: bytes of the camera in; requests, access units and deadlines out. Pure: no sockets, no clock.
 //!
-//! This is what a camera can attack. Nothing of the camera's is copied to the depacketiser but payloads
-//! that were checked and numbers that were parsed; no index, no unchecked arithmetic.
+//! This is what a camera can attack. Messages are parsed within limits; of media packets only payloads that were
+//! checked, and numbers that were parsed, reach the depacketiser. No index, no unchecked arithmetic.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod answers;
@@ -19,41 +19,42 @@ mod requests;
 mod tests;
 mod track;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use url::Url;
 
 pub use counts::{Counts, Oddities};
-pub(super) use player::Totals;
 
-use self::describe::{Described, Media, printable};
+use self::describe::{Described, printable};
 use self::login::{Authenticator, Refusals};
 use self::meter::{FRAME_COST, Meter, wide};
 use self::player::{Player, later, overhead};
-use super::{EndReason, LoginMemory, LoginUsed, OpenedTrack, Request, Starts};
+use super::{EndReason, LoginMemory, LoginUsed, OpenedTrack, Report, Request, Sink, Starts, Unit};
+use crate::ingest::camera::depacketise::Depacketiser;
 use crate::media::Kinds;
 use crate::ops::limits;
 use crate::wire::rtsp::{Decoder, Item, Method};
 
-/// The state machine between a camera and the depacketiser.
+/// The state machine of one session with a camera.
 #[derive(Debug)]
-pub(super) struct Rewriter {
+pub(super) struct Client {
     url: Url,
     user_agent: String,
     kinds: Kinds,
-    door: String,
     login: Authenticator,
     from_camera: Decoder,
-    from_consumer: Decoder,
     to_camera: BytesMut,
-    to_consumer: BytesMut,
     last_cseq: u32,
     exchange: Option<Exchange>,
     keep_alive: KeepAlive,
-    redial: Redial,
+    dialled_again: bool,
     described: Option<Described>,
+    /// Tracks that are to be set up, by their place among those described.
+    waiting: VecDeque<(usize, Depacketiser)>,
     setups: Vec<Setup>,
+    tracks: Vec<OpenedTrack>,
     session: Option<String>,
     timeout: Duration,
     phase: Phase,
@@ -68,8 +69,10 @@ pub(super) struct Rewriter {
 pub(super) enum Next {
     /// Send what there is to send.
     GoOn,
-    /// Connect to the camera anew, call [`Rewriter::redialled`], then go on.
+    /// Connect to the camera anew, call [`Client::redialled`], then go on.
     Redial,
+    /// The camera plays. What is left of its bytes is media: call [`Client::camera_bytes`] again.
+    Play,
 }
 
 #[derive(Debug)]
@@ -77,14 +80,14 @@ enum Phase {
     Opening,
     /// PLAY was sent: media may come before its answer, and is held, framed as it came.
     Early(BytesMut),
-    Playing(Box<Player>),
+    /// What was held is the first to be looked at.
+    Playing(Box<Player>, BytesMut),
 }
 
-/// A request of the depacketiser on its way to the camera.
+/// A request on its way to the camera.
 #[derive(Debug)]
 struct Exchange {
     asked: Asked,
-    consumer_cseq: u32,
     cseq: u32,
     refusals: Refusals,
     deadline: Instant,
@@ -100,12 +103,12 @@ enum Asked {
 /// A track the camera set up.
 #[derive(Debug)]
 struct Setup {
+    /// Its place among those described.
     index: usize,
-    /// Towards the depacketiser.
-    own: (u8, u8),
-    /// Towards the camera.
-    camera: (u8, u8),
+    /// Of RTP and RTCP.
+    channels: (u8, u8),
     source: Option<u32>,
+    depacketiser: Depacketiser,
 }
 
 #[derive(Debug)]
@@ -126,13 +129,6 @@ enum KeepAliveMethod {
     Options,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Redial {
-    Unused,
-    Wanted,
-    Used,
-}
-
 /// An item of the camera that is not whole.
 #[derive(Debug, Clone, Copy)]
 struct Unfinished {
@@ -140,12 +136,11 @@ struct Unfinished {
     may_take: Duration,
 }
 
-impl Rewriter {
-    /// `door` is what every URL of the depacketiser begins with, its token included; it ends with `/`.
+impl Client {
+    /// [`Self::start`] asks the first thing.
     pub(super) fn new(
         request: &Request,
         memory: LoginMemory,
-        door: String,
         client_nonce: String,
         now: Instant,
     ) -> Result<Self, EndReason> {
@@ -161,12 +156,9 @@ impl Rewriter {
             url,
             user_agent,
             kinds,
-            door,
             login: Authenticator::new(login, basic, memory, client_nonce),
             from_camera: Decoder::new(),
-            from_consumer: Decoder::new(),
             to_camera: BytesMut::new(),
-            to_consumer: BytesMut::new(),
             last_cseq: 0,
             exchange: None,
             keep_alive: KeepAlive {
@@ -175,9 +167,11 @@ impl Rewriter {
                 method: KeepAliveMethod::Ask,
                 refusals: Refusals::Never,
             },
-            redial: Redial::Unused,
+            dialled_again: false,
             described: None,
+            waiting: VecDeque::new(),
             setups: Vec::new(),
+            tracks: Vec::new(),
             session: None,
             timeout: DEFAULT_TIMEOUT,
             phase: Phase::Opening,
@@ -188,24 +182,34 @@ impl Rewriter {
         })
     }
 
-    /// Takes what can be taken of the camera's bytes; `fresh` of them are new.
+    /// Takes what can be taken of the camera's bytes; `fresh` of them are new. Access units go to `sink`.
     pub(super) fn camera_bytes(
         &mut self,
         buffer: &mut BytesMut,
         fresh: usize,
         now: Instant,
+        sink: &mut dyn Sink,
     ) -> Result<Next, EndReason> {
         self.counts.bytes = self.counts.bytes.saturating_add(wide(fresh));
         self.meter.bytes(fresh, now)?;
+        self.release(now, sink)?;
         let mut taken_any = false;
         loop {
+            // Nearly all of it: taken where it lies.
+            if let Some((channel, payload)) = self.from_camera.peek_frame(buffer) {
+                let size = payload.len().saturating_add(4);
+                self.frame(channel, payload, now, sink)?;
+                buffer.advance(size);
+                taken_any = true;
+                continue;
+            }
             let before = buffer.len();
             let item = self.from_camera.decode(buffer).map_err(EndReason::Grammar)?;
             let Some(item) = item else { break };
             taken_any = true;
-            self.camera_item(item, before.saturating_sub(buffer.len()), now)?;
-            if self.redial == Redial::Wanted {
-                return Ok(Next::Redial);
+            let next = self.camera_item(item, before.saturating_sub(buffer.len()), now, sink)?;
+            if next != Next::GoOn {
+                return Ok(next);
             }
         }
         self.unfinished = match (buffer.first(), self.unfinished) {
@@ -219,59 +223,28 @@ impl Rewriter {
     }
 
     /// The camera closed the connection.
-    pub(super) fn camera_closed(&mut self) -> Result<Next, EndReason> {
+    pub(super) fn camera_closed(&self) -> Result<Next, EndReason> {
         let asks_login = self.exchange.as_ref().is_some_and(|e| e.refusals != Refusals::Never);
-        if asks_login && self.redial == Redial::Unused && self.setups.is_empty() {
-            self.redial = Redial::Wanted;
-            return Ok(Next::Redial);
+        if asks_login && self.may_redial() {
+            Ok(Next::Redial)
+        } else {
+            Err(EndReason::CameraClosed)
         }
-        Err(EndReason::CameraClosed)
     }
 
     /// A new connection to the camera stands: asks again on it. What the old one left is to be thrown away.
     pub(super) fn redialled(&mut self, now: Instant) {
-        self.redial = Redial::Used;
+        self.dialled_again = true;
         self.from_camera = Decoder::new();
         self.unfinished = None;
         self.to_camera.clear();
         self.ask(now);
     }
 
-    /// Takes what can be taken of the depacketiser's bytes.
-    pub(super) fn consumer_bytes(
-        &mut self,
-        buffer: &mut BytesMut,
-        now: Instant,
-    ) -> Result<(), EndReason> {
-        while let Some(item) = self.from_consumer.decode(buffer).map_err(|_| EndReason::Door)? {
-            match item {
-                Item::Request(request) => self.consumer_request(&request, now)?,
-                // retina sends no receiver reports, and nothing of it is for the camera.
-                Item::Interleaved { .. } | Item::Response(_) | Item::Blank(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The items the depacketiser gave so far, per track.
-    pub(super) fn acknowledge(&mut self, totals: &Totals, now: Instant) {
-        if let Phase::Playing(player) = &mut self.phase {
-            player.acknowledge(totals, now);
-        }
-    }
-
-    /// Whether the depacketiser should give a unit before more of the camera is read.
-    pub(super) fn is_ahead(&self) -> bool {
-        match &self.phase {
-            Phase::Playing(player) => player.is_ahead(),
-            Phase::Opening | Phase::Early(_) => false,
-        }
-    }
-
     /// When [`Self::on_time`] wants to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let look = match &self.phase {
-            Phase::Playing(player) => Some(player.deadline()),
+            Phase::Playing(player, _) => Some(player.deadline()),
             Phase::Opening | Phase::Early(_) => None,
         };
         let answer = self.exchange.as_ref().map(|exchange| exchange.deadline);
@@ -291,7 +264,7 @@ impl Rewriter {
             self.send_keep_alive(now, Refusals::Never);
         }
         match &mut self.phase {
-            Phase::Playing(player) => player.on_time(now),
+            Phase::Playing(player, _) => player.on_time(now, &self.counts),
             Phase::Opening | Phase::Early(_) => Ok(()),
         }
     }
@@ -301,20 +274,14 @@ impl Rewriter {
         self.to_camera.split().freeze()
     }
 
-    /// Bytes for the depacketiser. Take from its front what was written.
-    pub(super) fn for_consumer(&mut self) -> &mut BytesMut {
-        &mut self.to_consumer
-    }
-
-    /// The TEARDOWN for a session the camera may hold, and its `CSeq`.
+    /// The TEARDOWN for a session the camera may hold, and its `CSeq`; once.
     pub(super) fn teardown(&mut self) -> Option<(Bytes, u32)> {
-        if self.setups.is_empty() {
+        if self.tracks.is_empty() {
             return None;
         }
-        let uri = self.described.as_ref()?.aggregate.clone();
+        let uri = self.described.take()?.aggregate;
         self.to_camera.clear();
         let cseq = self.send(Method::Teardown, &uri, &[]);
-        self.setups.clear();
         Some((self.take_for_camera(), cseq))
     }
 
@@ -330,10 +297,6 @@ impl Rewriter {
                 Err(_) => return true,
             }
         }
-    }
-
-    pub(super) fn intruders(&mut self, count: u64) {
-        self.counts.intruders = count;
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -353,37 +316,61 @@ impl Rewriter {
         self.starts
     }
 
-    /// The tracks presented to the depacketiser, in its order.
-    pub(super) fn presented(&self) -> Vec<OpenedTrack> {
-        let media = self.described.as_ref().map(|d| d.media.as_slice()).unwrap_or_default();
-        let track = |(stream, media): (usize, &Media)| OpenedTrack {
-            stream,
-            media: media.section,
-            encoding: media.encoding,
-            clock_rate: media.clock_rate,
-            channels: media.channels,
-        };
-        media.iter().enumerate().map(track).collect()
+    /// The tracks that are set up, in that order, with the parameters of the session description.
+    pub(super) fn tracks(&self) -> &[OpenedTrack] {
+        &self.tracks
     }
 
-    fn camera_item(&mut self, item: Item, size: usize, now: Instant) -> Result<(), EndReason> {
+    /// Once, and only while there is no session to lose.
+    fn may_redial(&self) -> bool {
+        !self.dialled_again && self.tracks.is_empty()
+    }
+
+    fn camera_item(
+        &mut self,
+        item: Item,
+        size: usize,
+        now: Instant,
+        sink: &mut dyn Sink,
+    ) -> Result<Next, EndReason> {
         match item {
-            Item::Interleaved { channel, payload } => self.frame(channel, &payload, now),
-            Item::Response(response) => self.camera_response(&response, size, now),
+            Item::Interleaved { channel, payload } => self.frame(channel, &payload, now, sink)?,
+            Item::Response(response) => return self.camera_response(&response, size, now),
             Item::Request(_) => {
                 // Not answered: nothing of the camera's own asking is served.
                 self.counts.camera_requests = self.counts.camera_requests.saturating_add(1);
-                overhead(size, now, &mut self.meter, &mut self.counts)
+                overhead(size, now, &mut self.meter, &mut self.counts)?;
             }
-            Item::Blank(_) => overhead(size, now, &mut self.meter, &mut self.counts),
+            Item::Blank(_) => overhead(size, now, &mut self.meter, &mut self.counts)?,
         }
+        Ok(Next::GoOn)
     }
 
-    fn frame(&mut self, channel: u8, payload: &[u8], now: Instant) -> Result<(), EndReason> {
+    /// Takes what came before the answer to PLAY.
+    fn release(&mut self, now: Instant, sink: &mut dyn Sink) -> Result<(), EndReason> {
+        let Phase::Playing(_, held) = &mut self.phase else { return Ok(()) };
+        let mut held = std::mem::take(held);
+        while held.len() >= 4 {
+            held.advance(1);
+            let channel = held.get_u8();
+            let length = usize::from(held.get_u16()).min(held.len());
+            let payload = held.split_to(length);
+            self.frame(channel, &payload, now, sink)?;
+        }
+        Ok(())
+    }
+
+    fn frame(
+        &mut self,
+        channel: u8,
+        payload: &[u8],
+        now: Instant,
+        sink: &mut dyn Sink,
+    ) -> Result<(), EndReason> {
         let Self { meter, counts, .. } = self;
         match &mut self.phase {
-            Phase::Playing(player) => {
-                return player.frame(channel, payload, now, &mut self.to_consumer, meter, counts);
+            Phase::Playing(player, _) => {
+                return player.frame(channel, payload, now, sink, meter, counts);
             }
             Phase::Early(held) if self.setups.iter().any(|setup| setup.hears(channel)) => {
                 let size = payload.len().saturating_add(4);
@@ -405,7 +392,7 @@ impl Rewriter {
 
 impl Setup {
     fn hears(&self, channel: u8) -> bool {
-        self.camera.0 == channel || self.camera.1 == channel
+        self.channels.0 == channel || self.channels.1 == channel
     }
 }
 

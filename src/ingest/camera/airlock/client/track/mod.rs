@@ -5,38 +5,38 @@ mod tests;
 
 use std::time::Instant;
 
-use bytes::BytesMut;
-
 use super::budget::Budget;
 use super::counts::Counts;
 use super::framing::{Bad, Framing};
 use super::packet::{OVERHEAD, Rtp, SenderReport};
-use crate::ingest::camera::airlock::{Encoding, EndReason};
+use super::{Report, Sink, Unit};
+use crate::ingest::camera::airlock::EndReason;
+use crate::ingest::camera::depacketise::{Depacketiser, Dropped, Packet};
 use crate::ops::limits;
 
 /// A track that was set up, playing.
 #[derive(Debug)]
 pub(super) struct Track {
-    /// Channel towards the depacketiser; RTCP has the next.
-    channel: u8,
-    payload_type: u8,
-    own_source: u32,
-    /// The camera's own. It does not filter: some cameras send another one than they declare.
+    /// Its number among the tracks that are set up.
+    stream: usize,
+    /// The camera's payload type. It does not filter: some cameras send another one than they declare.
     declared: u8,
     source: Source,
     sequence: Sequence,
-    unit: Unit,
+    clock: RtpClock,
+    unit: UnitBounds,
     units: Budget,
     reports: Budget,
     held_report: Option<SenderReport>,
     framing: Framing,
-    pending: Pending,
+    depacketiser: Depacketiser,
+    last_unit: Option<Instant>,
 }
 
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Passed on.
+    /// Taken by the depacketiser.
     Passed,
     /// Dropped; nobody's fault.
     Dropped,
@@ -44,48 +44,63 @@ pub(super) enum Fate {
     Struck,
 }
 
+/// What the camera says of a track beside its format.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    /// Payload type of the session description.
+    pub(super) payload_type: u8,
+    /// SSRC of the answer to SETUP.
+    pub(super) source: Option<u32>,
+    /// First sequence number, of the answer to PLAY.
+    pub(super) sequence: Option<u16>,
+    /// First timestamp, of the answer to PLAY.
+    pub(super) timestamp: Option<u32>,
+}
+
 impl Track {
-    /// `index` is the track's place towards the depacketiser; `announced` the source of the SETUP answer.
     pub(super) fn new(
-        index: u8,
-        channel: u8,
-        encoding: Encoding,
-        declared: u8,
-        announced: Option<u32>,
+        stream: usize,
+        depacketiser: Depacketiser,
+        announced: Announced,
         now: Instant,
     ) -> Self {
         let rate = u64::from(limits::UNITS_PER_SECOND);
         let reports = u64::from(limits::RTCP_PER_SECOND);
+        // 0 and 1 are what cameras write that do not know.
+        let next = announced.sequence.filter(|sequence| *sequence > 1);
         Self {
-            channel,
-            payload_type: payload_type(index),
-            own_source: u32::from(index).saturating_add(1),
-            declared,
-            source: Source { announced, current: None, heard: now },
-            sequence: Sequence::default(),
-            unit: Unit::default(),
+            stream,
+            declared: announced.payload_type,
+            source: Source { announced: announced.source, current: None, heard: now },
+            sequence: Sequence { next, ..Sequence::default() },
+            clock: RtpClock::new(announced.timestamp),
+            unit: UnitBounds::default(),
             units: Budget::new(rate, u64::from(limits::UNITS_BURST), now),
             reports: Budget::new(reports, reports, now),
             held_report: None,
-            framing: Framing::new(encoding),
-            pending: Pending::default(),
+            framing: Framing::new(depacketiser.encoding()),
+            depacketiser,
+            last_unit: None,
         }
     }
 
-    /// Expects `sequence` first, as `RTP-Info` says. 0 and 1 are what cameras write that do not know.
-    pub(super) fn expect(&mut self, sequence: Option<u16>) {
-        self.sequence.next = sequence.filter(|s| *s > 1);
+    /// [`Depacketiser::held_bytes`].
+    pub(super) fn held_bytes(&self) -> usize {
+        self.depacketiser.held_bytes()
     }
 
-    /// The sequence number the first packet passed on has, if nothing was lost before it.
-    pub(super) const FIRST_SEQUENCE: u16 = 1000;
+    /// When it last gave an access unit.
+    pub(super) fn last_unit(&self) -> Option<Instant> {
+        self.last_unit
+    }
 
-    /// Checks a packet of the camera and passes it on with our header.
+    /// Checks a packet of the camera and gives it to the depacketiser, which may then hold `room` bytes.
     pub(super) fn media(
         &mut self,
         packet: &[u8],
+        room: usize,
         now: Instant,
-        out: &mut BytesMut,
+        sink: &mut dyn Sink,
         counts: &mut Counts,
     ) -> Result<Fate, EndReason> {
         let Some(rtp) = Rtp::parse(packet) else {
@@ -118,14 +133,15 @@ impl Track {
         if self.sequence.gap {
             self.framing.lose();
         }
-        self.pass(rtp, now, out, counts)
+        self.pass(rtp, room, now, sink, counts)
     }
 
     fn pass(
         &mut self,
         rtp: Rtp<'_>,
+        room: usize,
         now: Instant,
-        out: &mut BytesMut,
+        sink: &mut dyn Sink,
         counts: &mut Counts,
     ) -> Result<Fate, EndReason> {
         if self.unit.begins(rtp.timestamp) && !self.units.take(1, now) {
@@ -145,40 +161,59 @@ impl Track {
         };
         let bytes = rtp.payload.len().saturating_add(OVERHEAD);
         self.unit.add(bytes, checked.units, checked.marker)?;
-        self.pending.add(checked.units)?;
         self.sequence.gap |= checked.torn;
         counts.odd.no_markers |= checked.marker && !rtp.marker;
-        let own = Rtp {
-            marker: checked.marker,
-            payload_type: self.payload_type,
-            sequence: self.sequence.number(),
-            source: self.own_source,
-            ..rtp
-        };
         if let Some(report) = self.held_report.take().filter(|r| r.source == rtp.source) {
-            self.report_out(report, out, counts);
+            self.give_report(report, now, sink, counts);
         }
-        own.write(self.channel, out);
+        let packet = Packet {
+            timestamp: self.clock.advance(rtp.timestamp),
+            marker: checked.marker,
+            lost: self.sequence.passed(),
+            begins: checked.units,
+            payload: rtp.payload,
+        };
+        if let Err(dropped) = self.depacketise(packet, room, now, sink) {
+            counts.dropped_payload = counts.dropped_payload.saturating_add(1);
+            counts.panics = counts.panics.saturating_add(u64::from(dropped == Dropped::Panicked));
+            // The next packet begins a new depacketiser, as after a loss.
+            self.sequence.gap = true;
+            return Ok(Fate::Struck);
+        }
         counts.packets = counts.packets.saturating_add(1);
         counts.media_bytes =
             counts.media_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         Ok(Fate::Passed)
     }
 
-    /// Passes a sender report on, re-built. One that comes before the first packet is held until
-    /// that tells whose it is.
+    fn depacketise(
+        &mut self,
+        packet: Packet<'_>,
+        room: usize,
+        now: Instant,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Dropped> {
+        let (stream, start, last_unit) = (self.stream, self.clock.start, &mut self.last_unit);
+        self.depacketiser.push(packet, room, &mut |frame| {
+            *last_unit = Some(now);
+            sink.unit(Unit { stream, frame, start, at: now });
+        })
+    }
+
+    /// Passes the times of a sender report on. One that comes before the first packet is held until that tells
+    /// whose it is.
     pub(super) fn control(
         &mut self,
         compound: &[u8],
         now: Instant,
-        out: &mut BytesMut,
+        sink: &mut dyn Sink,
         counts: &mut Counts,
     ) {
         let report = SenderReport::parse(compound).filter(|_| self.reports.take(1, now));
         match (report, self.source.current) {
             (Some(report), None) => self.held_report = Some(report),
             (Some(report), Some(current)) if report.source == current => {
-                self.report_out(report, out, counts);
+                self.give_report(report, now, sink, counts);
             }
             (Some(_), Some(_)) | (None, _) => {
                 counts.dropped_rtcp = counts.dropped_rtcp.saturating_add(1);
@@ -186,21 +221,48 @@ impl Track {
         }
     }
 
-    /// The depacketiser gave a unit of this track.
-    pub(super) fn acknowledged(&mut self) {
-        self.pending = Pending::default();
-    }
-
-    fn report_out(&self, report: SenderReport, out: &mut BytesMut, counts: &mut Counts) {
+    fn give_report(
+        &mut self,
+        report: SenderReport,
+        now: Instant,
+        sink: &mut dyn Sink,
+        counts: &mut Counts,
+    ) {
         counts.sender_reports = counts.sender_reports.saturating_add(1);
-        SenderReport { source: self.own_source, ..report }
-            .write(self.channel.saturating_add(1), out);
+        let timestamp = self.clock.place(report.timestamp);
+        sink.report(Report { stream: self.stream, ntp: report.ntp, timestamp, at: now });
     }
 }
 
-/// The payload type a track has towards the depacketiser.
-pub(super) fn payload_type(index: u8) -> u8 {
-    96_u8.saturating_add(index)
+/// RTP timestamps without their wrapping: each is taken for the one nearest to the one before.
+#[derive(Debug)]
+struct RtpClock {
+    /// The announced one, or the first that came.
+    start: Option<i64>,
+    last: i64,
+}
+
+impl RtpClock {
+    fn new(announced: Option<u32>) -> Self {
+        let start = announced.map(i64::from);
+        Self { start, last: start.unwrap_or(0) }
+    }
+
+    fn advance(&mut self, timestamp: u32) -> i64 {
+        self.last = self.place(timestamp);
+        self.last
+    }
+
+    /// Without moving on: the time of a report lies a little before that of the packets.
+    fn place(&mut self, timestamp: u32) -> i64 {
+        if self.start.is_none() {
+            self.start = Some(i64::from(timestamp));
+            self.last = i64::from(timestamp);
+        }
+        let [.., a, b, c, d] = self.last.to_be_bytes();
+        let ahead = timestamp.wrapping_sub(u32::from_be_bytes([a, b, c, d])).cast_signed();
+        self.last.saturating_add(i64::from(ahead))
+    }
 }
 
 /// Which sender the track listens to. Old cameras send leftovers of closed sessions on new ones
@@ -237,20 +299,14 @@ impl Source {
     }
 }
 
-/// Own numbering towards the depacketiser. Every gap is one number wide, however many packets were
-/// lost: it adds gaps up in 16 bits without care.
-#[derive(Debug)]
+/// The camera's numbering. However many packets are lost, the depacketiser hears of one: it adds them up in 16
+/// bits without care.
+#[derive(Debug, Default)]
 struct Sequence {
     next: Option<u16>,
-    own: u16,
     gap: bool,
+    started: bool,
     astray: Option<u16>,
-}
-
-impl Default for Sequence {
-    fn default() -> Self {
-        Self { next: None, own: Track::FIRST_SEQUENCE, gap: false, astray: None }
-    }
 }
 
 impl Sequence {
@@ -269,23 +325,22 @@ impl Sequence {
     }
 
     fn restart(&mut self) {
-        self.gap |= self.own != Track::FIRST_SEQUENCE;
-        if self.own != Track::FIRST_SEQUENCE {
+        self.gap |= self.started;
+        if self.started {
             self.next = None;
         }
     }
 
-    fn number(&mut self) -> u16 {
-        let number = if self.gap { self.own.wrapping_add(1) } else { self.own };
-        self.gap = false;
-        self.own = number.wrapping_add(1);
-        number
+    /// A packet is passed on: whether packets are missing before it.
+    fn passed(&mut self) -> bool {
+        self.started = true;
+        std::mem::take(&mut self.gap)
     }
 }
 
 /// The access unit being sent, as RTP marks it.
 #[derive(Debug, Default)]
-struct Unit {
+struct UnitBounds {
     timestamp: Option<u32>,
     ended: bool,
     bytes: usize,
@@ -293,7 +348,7 @@ struct Unit {
     nals: usize,
 }
 
-impl Unit {
+impl UnitBounds {
     fn begins(&mut self, timestamp: u32) -> bool {
         if self.timestamp == Some(timestamp) && !self.ended {
             return false;
@@ -316,25 +371,5 @@ impl Unit {
         } else {
             Ok(())
         }
-    }
-}
-
-/// What was passed on since the depacketiser last gave a unit of the track, whatever RTP marks say.
-/// Bytes are counted for the connection as a whole.
-#[derive(Debug, Default)]
-struct Pending {
-    packets: usize,
-    nals: usize,
-}
-
-impl Pending {
-    fn add(&mut self, units: u32) -> Result<(), EndReason> {
-        self.packets = self.packets.saturating_add(1);
-        self.nals = self.nals.saturating_add(usize::try_from(units).unwrap_or(usize::MAX));
-        if self.packets > limits::UNACKNOWLEDGED_PACKETS || self.nals > limits::UNACKNOWLEDGED_NALS
-        {
-            return Err(EndReason::Unacknowledged);
-        }
-        Ok(())
     }
 }
