@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use super::Position;
 use super::ring::{Ring, TrackState};
-#[cfg(test)]
-use crate::hub::seeded::{self, Bug};
 use crate::media::{Kinds, Published, TrackId, TrackKind};
 use crate::ops::limits;
 
@@ -154,18 +152,10 @@ impl Cursor {
                 self.next += 1;
             } else if moved || !self.is_late(ring, published) {
                 self.take(published);
-                let published = Arc::clone(published);
-                #[cfg(test)]
-                let published = seeded::spoil(published);
-                return Step::Unit(published);
+                return Step::Unit(Arc::clone(published));
             } else {
                 let mut ahead = self.clone();
                 let skipped = ahead.lag(ring);
-                #[cfg(test)]
-                if seeded::on(Bug::SilentLag) {
-                    *self = ahead;
-                    continue;
-                }
                 if skipped > 0 {
                     *self = ahead;
                     return Step::Lagged { skipped };
@@ -210,10 +200,6 @@ impl Cursor {
 
     /// Whether the tracks that the reader knows are still those of the stream.
     pub(super) fn is_of_format(&self, ring: &Ring) -> bool {
-        #[cfg(test)]
-        if seeded::on(Bug::FormatChangeMissed) {
-            return true;
-        }
         self.format == ring.format()
     }
 
@@ -222,10 +208,6 @@ impl Cursor {
     }
 
     fn takes_track(&self, id: TrackId, kind: TrackKind) -> bool {
-        #[cfg(test)]
-        if seeded::on(Bug::KindsIgnored) {
-            return true;
-        }
         self.kinds.contains(kind)
             && match &self.selection {
                 Selection::All => true,
@@ -256,10 +238,6 @@ impl Cursor {
         }
         self.next = first.unwrap_or_else(|| ring.end());
         self.sound = if first.is_none() || follows { Sound::Flows } else { Sound::AwaitPicture };
-        #[cfg(test)]
-        if seeded::on(Bug::SoundBeforePicture) {
-            self.sound = Sound::Flows;
-        }
         for state in ring.tracks().unwrap_or_default() {
             if state.track.kind() == TrackKind::Audio
                 && let Some(place) = self.tracks.get_mut(usize::from(state.track.id.0))
@@ -299,10 +277,6 @@ impl Cursor {
     /// More than the allowed time behind live. Who started behind live may be as much later as is left of
     /// the time to catch up.
     fn is_late(&self, ring: &Ring, published: &Published) -> bool {
-        #[cfg(test)]
-        if seeded::on(Bug::NoLagLimit) {
-            return false;
-        }
         let Some(live) = ring.live() else {
             return false;
         };
@@ -350,13 +324,6 @@ impl TrackPlace {
     /// At the newest random access point that the reader does not have.
     fn restart(&mut self, ring: &Ring, state: &TrackState, cause: Cause) {
         let goes_on = self.decoder == Decoder::Follows && self.from >= ring.front();
-        #[cfg(test)]
-        if seeded::on(match cause {
-            Cause::Asked => Bug::RedeliversAtStart,
-            Cause::Lagged => Bug::RedeliversAfterLag,
-        }) {
-            self.from = 0;
-        }
         match state.newest_random_access {
             Some(newest) if newest.index >= self.from => {
                 *self = Self::awaits(newest.index);
@@ -365,10 +332,6 @@ impl TrackPlace {
             Some(_) | None => {
                 *self = Self::awaits(ring.end());
             }
-        }
-        #[cfg(test)]
-        if seeded::on(Bug::NoRandomAccess) {
-            *self = Self { decoder: Decoder::Follows, ..Self::awaits(ring.end()) };
         }
     }
 }

@@ -9,8 +9,6 @@ mod budget;
 mod cursor;
 mod numbering;
 mod ring;
-#[cfg(test)]
-mod seeded;
 pub mod status;
 mod stream;
 mod subscription;

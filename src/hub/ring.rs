@@ -152,14 +152,6 @@ impl Ring {
             state.newest_random_access = None;
             state.pictures = Pictures::AwaitRandomAccess;
             state.numbering.pause();
-            #[cfg(test)]
-            if super::seeded::on(super::seeded::Bug::NumbersRestart) {
-                state.numbering = Numbering::new(Origin { ssrc: 1, seq: 0, rtp_time: 0 });
-            }
-            #[cfg(test)]
-            if super::seeded::on(super::seeded::Bug::NoRandomAccessAfterPause) {
-                state.pictures = Pictures::Follow;
-            }
         }
     }
 
@@ -183,12 +175,6 @@ impl Ring {
             return Pushed::Refused(UnitRefused::NoForm);
         };
         let bytes = unit.data.len().saturating_add(plan.wire_bytes).saturating_add(ENTRY_BYTES);
-        #[cfg(test)]
-        let bytes = if super::seeded::on(super::seeded::Bug::FormsNotCounted) {
-            unit.data.len()
-        } else {
-            bytes
-        };
         let starts_group = is_video && unit.random_access;
         if starts_group {
             state.newest_random_access = Some(place);
@@ -282,30 +268,17 @@ impl Ring {
             .part
             .even_share()
             .map_or(self.settings.ring_bytes, |share| share.min(self.settings.ring_bytes));
-        #[cfg(test)]
-        if super::seeded::on(super::seeded::Bug::NoUnitBound) {
-            return self.part.bytes().saturating_add(more) > most;
-        }
         self.entries.len() >= self.settings.ring_units
             || self.part.bytes().saturating_add(more) > most
     }
 
     fn take(&mut self, bytes: usize) -> bool {
-        #[cfg(test)]
-        if super::seeded::on(super::seeded::Bug::NoBudget) {
-            let _taken = self.part.take(bytes);
-            return true;
-        }
         bytes <= self.settings.ring_bytes && self.settings.ring_units > 0 && self.part.take(bytes)
     }
 
     /// Drops what is older than the current group of pictures and the time before it. Without a group
     /// (sound alone, or no random access point) only readers that lag need the past.
     fn trim_old(&mut self, live: Instant) {
-        #[cfg(test)]
-        if super::seeded::on(super::seeded::Bug::KeepsOldGroups) {
-            return;
-        }
         let starts = self.tracks.iter().flatten().filter_map(|state| state.newest_random_access);
         let group = starts.min_by_key(|place| place.index);
         let (before, lag) = (self.settings.before_group, self.settings.reader_lag);
@@ -330,11 +303,6 @@ impl Ring {
     fn evict(&mut self) -> Option<Lost> {
         let entry = self.entries.pop_front()?;
         self.part.give(entry.bytes);
-        #[cfg(test)]
-        if super::seeded::on(super::seeded::Bug::UnitLost) {
-            // The next one vanishes from the middle: indices no longer say where a unit is.
-            let _lost = self.entries.remove(self.entries.len() / 2);
-        }
         Some(self.forget_start(entry.published.index))
     }
 
