@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use camlock::app::simulator::{Audio, Feed, PatternSettings, Source};
-use camlock::media::{Published, SharedForm};
+use camlock::media::{Published};
 use camlock::wire::rtp;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -136,6 +136,7 @@ fn forms(load: Load) -> Result<Vec<Bytes>> {
 
 fn form(unit: camlock::media::AccessUnit) -> Bytes {
     let plan = rtp::plan(&unit).unwrap_or_default();
+    let (unit, media) = unit.split();
     rtp::interleaved(&Published {
         unit,
         index: 0,
@@ -147,7 +148,7 @@ fn form(unit: camlock::media::AccessUnit) -> Bytes {
         payload_type: 96,
         packets_before: 0,
         octets_before: 0,
-        interleaved: SharedForm::default(),
+        media,
     })
 }
 

@@ -30,6 +30,7 @@ use crate::trust::auth::Permit;
 use budget::Budget;
 use stream::Stream;
 
+pub use ring::unit_bytes;
 pub use subscription::{EndReason, Interrupt, Position, Subscription};
 
 /// What operators may set.
@@ -37,9 +38,9 @@ pub use subscription::{EndReason, Interrupt, Position, Subscription};
 pub struct Settings {
     /// How far a reader may be behind live before it is moved to the newest random access point.
     pub reader_lag: Duration,
-    /// Media kept before the current group of pictures.
+    /// Media kept before the current group of pictures while the stream has readers.
     pub before_group: Duration,
-    /// Bytes of one stream's ring, shared forms included, where the stream has no number of its own.
+    /// Bytes of one stream's ring, where the stream has no number of its own.
     pub ring_bytes: usize,
     /// Access units of one stream's ring.
     pub ring_units: usize,

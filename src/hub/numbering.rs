@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::media::{AccessUnit, Published, SharedForm};
+use crate::media::{AccessUnit, Published};
 use crate::wire::rtp::{self, Plan};
 
 /// Where a track's numbers begin; random (RFC 3550 5.1, 8.1).
@@ -73,6 +73,7 @@ impl Numbering {
 
     /// Numbers a unit whose packets `plan` counted.
     pub(super) fn publish(&mut self, unit: AccessUnit, index: u64, plan: Plan) -> Published {
+        let (unit, media) = unit.split();
         let (first_seq, packets_before, octets_before) = (self.seq, self.packets, self.octets);
         let (rtp_time, track) = (self.rtp_time(unit.ticks), &unit.track);
         self.latest = Some(Latest { ticks: unit.ticks, received: unit.received });
@@ -90,8 +91,8 @@ impl Numbering {
             payload_type: rtp::payload_type(track.id, &track.codec, track.clock_rate),
             packets_before,
             octets_before,
-            interleaved: SharedForm::default(),
             unit,
+            media,
         }
     }
 

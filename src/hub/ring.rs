@@ -1,4 +1,4 @@
-//! The ring of a stream: numbered units, the current group of pictures and a little before it.
+//! The ring of a stream: numbered units, the current group of pictures and, while somebody reads, a little before it.
 //! No clock, no runtime: time is what the units say.
 
 use std::collections::VecDeque;
@@ -13,8 +13,14 @@ use crate::ops::limits;
 use crate::ops::metrics::UnitRefused;
 use crate::wire::rtp;
 
-/// What an entry costs beside its media and form: the structures around them, rounded up.
+/// What an entry costs beside its media: the structures around it, rounded up.
 const ENTRY_BYTES: usize = 512;
+
+/// What a unit of `data_bytes` takes in a ring, within a percent.
+pub fn unit_bytes(data_bytes: usize) -> usize {
+    let heads = data_bytes / (limits::RTP_PACKET_BYTES / 16);
+    data_bytes.saturating_add(heads).saturating_add(ENTRY_BYTES)
+}
 
 /// The units that readers may still get. Their indices have no gaps; the last is the live end.
 #[derive(Debug)]
@@ -69,6 +75,13 @@ enum Group {
     Cut,
     /// The one before it was cut; of this one nobody knows yet.
     AfterCut,
+}
+
+/// Whether a stream has readers, who may lag and then need what was before the current group of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watched {
+    Yes,
+    No,
 }
 
 /// What became of a unit.
@@ -161,7 +174,7 @@ impl Ring {
     }
 
     /// Numbers a unit and keeps it, if the bounds allow.
-    pub(super) fn push(&mut self, unit: AccessUnit) -> Pushed {
+    pub(super) fn push(&mut self, unit: AccessUnit, watched: Watched) -> Pushed {
         let index = self.next_index;
         let place = Place { index, received: unit.received };
         let Some(state) = self.track_mut(unit.track.id).filter(|state| state.is_of(&unit)) else {
@@ -174,7 +187,8 @@ impl Ring {
         let Some(plan) = rtp::plan(&unit) else {
             return Pushed::Refused(UnitRefused::NoForm);
         };
-        let bytes = unit.data.len().saturating_add(plan.wire_bytes).saturating_add(ENTRY_BYTES);
+        // It lies here in one form at a time.
+        let bytes = unit.data.len().max(plan.wire_bytes()).saturating_add(ENTRY_BYTES);
         let starts_group = is_video && unit.random_access;
         if starts_group {
             state.newest_random_access = Some(place);
@@ -188,7 +202,7 @@ impl Ring {
                 Group::Cut => Group::AfterCut,
             };
         }
-        self.keep(Entry { published, bytes }, place, starts_group)
+        self.keep(Entry { published, bytes }, place, starts_group, watched)
     }
 
     /// The format's number; a reader of another one cannot go on.
@@ -208,7 +222,7 @@ impl Ring {
         self.settings.reader_lag
     }
 
-    /// Bytes in the ring, planned forms included.
+    /// Bytes in the ring, each unit in its larger form.
     pub(super) fn bytes(&self) -> usize {
         self.part.bytes()
     }
@@ -238,8 +252,8 @@ impl Ring {
     }
 
     /// Makes room and appends.
-    fn keep(&mut self, entry: Entry, place: Place, starts_group: bool) -> Pushed {
-        self.trim_old(place.received);
+    fn keep(&mut self, entry: Entry, place: Place, starts_group: bool, watched: Watched) -> Pushed {
+        self.trim_old(place.received, watched);
         let mut cut = false;
         while self.is_full(entry.bytes)
             && let Some(lost) = self.evict()
@@ -257,7 +271,7 @@ impl Ring {
             }
         }
         if cut {
-            self.trim_old(place.received);
+            self.trim_old(place.received, watched);
         }
         self.entries.push_back(entry);
         if cut { self.cut(place.received) } else { Pushed::Kept }
@@ -277,21 +291,23 @@ impl Ring {
     }
 
     /// Drops what is older than the current group of pictures and the time before it. Without a group
-    /// (sound alone, or no random access point) only readers that lag need the past.
-    fn trim_old(&mut self, live: Instant) {
+    /// (sound alone, or no random access point) only readers that lag need the past; without readers nobody does.
+    fn trim_old(&mut self, live: Instant, watched: Watched) {
         let starts = self.tracks.iter().flatten().filter_map(|state| state.newest_random_access);
         let group = starts.min_by_key(|place| place.index);
         let (before, lag) = (self.settings.before_group, self.settings.reader_lag);
         while let Some(front) = self.entries.front() {
             let (index, received) = (front.published.index, front.published.unit.received);
             let age = live.saturating_duration_since(received);
-            let is_old = match group {
-                Some(start) => {
+            let is_old = match (group, watched) {
+                (Some(start), Watched::No) => index < start.index,
+                (None, Watched::No) => true,
+                (Some(start), Watched::Yes) => {
                     index < start.index
                         && start.received.saturating_duration_since(received) > before
                         && age > lag
                 }
-                None => age > before.max(lag),
+                (None, Watched::Yes) => age > before.max(lag),
             };
             if !is_old {
                 return;

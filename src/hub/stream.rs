@@ -10,7 +10,7 @@ use super::bell::{Bell, Ear};
 use super::budget::Budget;
 use super::cursor::{Cursor, Step};
 use super::numbering::Origin;
-use super::ring::{Format, News, Pushed, Ring};
+use super::ring::{Format, News, Pushed, Ring, Watched};
 use super::{EndReason, Interrupt, Position, Settings};
 use crate::media::{AccessUnit, Kinds, Published, StreamName, Track, TrackId};
 use crate::ops::metrics::StreamMetrics;
@@ -61,9 +61,10 @@ impl Stream {
     }
 
     pub(super) fn push(&self, unit: AccessUnit) {
+        let watched = if self.is_watched() { Watched::Yes } else { Watched::No };
         let (pushed, bytes) = {
             let ring = &mut self.state().ring;
-            (ring.push(unit), ring.bytes())
+            (ring.push(unit, watched), ring.bytes())
         };
         match pushed {
             Pushed::Refused(reason) => {
@@ -81,7 +82,7 @@ impl Stream {
     pub(super) fn pause(&self) {
         let ring = &mut self.state().ring;
         ring.pause();
-        if *self.readers.borrow() == 0 {
+        if !self.is_watched() {
             // Nobody is left to whom these units could go.
             ring.clear();
         }
@@ -173,6 +174,10 @@ impl Stream {
             }
             Step::FormatChanged => Err(Interrupt::Ended(EndReason::FormatChanged)),
         }
+    }
+
+    fn is_watched(&self) -> bool {
+        *self.readers.borrow() > 0
     }
 
     fn report_cut(&self, news: News, bytes: usize) {

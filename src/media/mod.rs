@@ -25,4 +25,4 @@ pub use track::{
     AacParameters, Codec, H264Parameters, H265Parameters, JpegParameters, Kinds, Track, TrackId,
     TrackKind,
 };
-pub use unit::{AccessUnit, Published, SharedForm};
+pub use unit::{AccessUnit, Media, Published, UnitInfo};

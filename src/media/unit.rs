@@ -1,7 +1,7 @@
 //! Access units, and how the hub publishes them.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -41,12 +41,37 @@ impl fmt::Debug for AccessUnit {
     }
 }
 
+impl AccessUnit {
+    /// What is published of it: all but its bytes, and these.
+    pub fn split(self) -> (UnitInfo, Media) {
+        let Self { track, ticks, received, wallclock, random_access, data } = self;
+        (UnitInfo { track, ticks, received, wallclock, random_access }, Media::new(data))
+    }
+}
+
+/// All of an [`AccessUnit`] but its bytes.
+#[derive(Debug, Clone)]
+pub struct UnitInfo {
+    /// See [`AccessUnit::track`].
+    pub track: Arc<Track>,
+    /// See [`AccessUnit::ticks`].
+    pub ticks: i64,
+    /// See [`AccessUnit::received`].
+    pub received: Instant,
+    /// See [`AccessUnit::wallclock`].
+    pub wallclock: SystemTime,
+    /// See [`AccessUnit::random_access`].
+    pub random_access: bool,
+}
+
 /// An access unit with its place in the stream. Everything a transport form needs is fixed here, at
 /// publish, so that each form is a pure function of this value, whoever builds it and when.
 #[derive(Debug)]
 pub struct Published {
     /// The unit.
-    pub unit: AccessUnit,
+    pub unit: UnitInfo,
+    /// Its bytes.
+    pub media: Media,
     /// Position in the stream over all tracks, from 0, without gaps.
     pub index: u64,
     /// RTP sequence number of its first packet.
@@ -65,23 +90,48 @@ pub struct Published {
     pub packets_before: u32,
     /// Payload octets of this track before this unit (for sender reports), modulo 2^32.
     pub octets_before: u32,
-    /// The interleaved RTP form (RFC 2326 10.12) for the usual channel, 2 x track id.
-    pub interleaved: SharedForm,
 }
 
-/// A place for one transport form of a published unit: built once by whoever comes first, shared by all.
-#[derive(Default)]
-pub struct SharedForm(OnceLock<Bytes>);
+/// The bytes of a published unit, in one form at a time: as they came until a reader asks for the interleaved RTP
+/// form (RFC 2326 10.12, for the usual channel, 2 x track id), and that form from then on, shared by all readers.
+pub struct Media {
+    /// [`AccessUnit::data`]; empty once the other form is there.
+    data: Mutex<Bytes>,
+    interleaved: OnceLock<Bytes>,
+}
 
-impl SharedForm {
-    /// The form, built now if nobody did before.
-    pub fn get_or_build(&self, build: impl FnOnce() -> Bytes) -> &Bytes {
-        self.0.get_or_init(build)
+impl Media {
+    fn new(data: Bytes) -> Self {
+        Self { data: Mutex::new(data), interleaved: OnceLock::new() }
+    }
+
+    /// The interleaved form. The first who asks builds it, from [`AccessUnit::data`].
+    pub fn interleaved(&self, build: impl FnOnce(Bytes) -> Bytes) -> &Bytes {
+        self.interleaved.get_or_init(|| {
+            let data =
+                std::mem::take(&mut *self.data.lock().unwrap_or_else(PoisonError::into_inner));
+            build(data)
+        })
+    }
+
+    /// [`AccessUnit::data`], if nobody has asked for the interleaved form yet.
+    #[cfg(test)]
+    pub(crate) fn data(&self) -> Option<Bytes> {
+        let data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        self.interleaved.get().is_none().then(|| data.clone())
+    }
+
+    /// Bytes it holds.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        let data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        data.len() + self.interleaved.get().map_or(0, Bytes::len)
     }
 }
 
-impl fmt::Debug for SharedForm {
+impl fmt::Debug for Media {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedForm({:?})", self.0.get().map(Bytes::len))
+        let form = if self.interleaved.get().is_some() { "interleaved" } else { "data" };
+        f.debug_tuple("Media").field(&form).finish()
     }
 }

@@ -14,7 +14,7 @@
 //! | media before the answer to PLAY | held |
 //! | TLS | the camera's certificates; two records and what is in them |
 //! | messages | one being read, one in work |
-//! | the stream's ring in the hub | [`RING_BYTES`]: each unit twice, as it came and as it goes out |
+//! | the stream's ring in the hub | [`RING_BYTES`]: each unit once, as it came or as it goes out; and one of which both are there while a reader builds the second |
 //!
 //! The sum stays within [`CAMERA_MEMORY_BYTES`]: that is asserted when this is compiled. An operator who
 //! sets a larger ring adds the difference. Not in it: what readers hold while they write a unit that has
@@ -216,11 +216,11 @@ pub const TRACK_SKEW: Duration = Duration::from_secs(2);
 
 /// How far a reader may be behind live before it is moved to the newest random access point.
 pub const READER_LAG: Duration = Duration::from_secs(2);
-/// Media kept in a ring before the current group of pictures.
+/// Media kept in a ring before the current group of pictures while the stream has readers.
 pub const RING_BEFORE_GOP: Duration = Duration::from_secs(2);
-/// Bytes of one stream's ring, shared forms included, unless the operator says otherwise: 10 s at 4 Mbit/s
-/// (5 MB, and as much and 1.3 % as RTP packets) with sound, or two of the largest units.
-pub const RING_BYTES: usize = 11 * 1024 * 1024;
+/// Bytes of one stream's ring unless the operator says otherwise: 10 s at 4 Mbit/s (5 MB and 1.3 % as RTP packets) with
+/// sound, or two of the largest units.
+pub const RING_BYTES: usize = 6 * 1024 * 1024;
 /// Access units of one stream's ring.
 pub const RING_UNITS: usize = 4096;
 /// Least time between two log lines on groups of pictures that one stream's ring cannot keep.
@@ -619,7 +619,7 @@ pub const fn camera_memory_bytes() -> usize {
     let messages = 2 * (RTSP_HEAD_BYTES + RTSP_BODY_BYTES);
     // Kept for the session: the certificates. Two records, as they came and deciphered.
     let tls = CAMERA_CERTIFICATE_BYTES + 2 * 2 * (16 * 1024 + 2048);
-    max(pictures, jpeg) + lists + read + early + messages + tls + RING_BYTES
+    max(pictures, jpeg) + lists + read + early + messages + tls + RING_BYTES + ACCESS_UNIT_BYTES
 }
 
 const _: () = assert!(

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use camlock::app::simulator::{Audio, ClipName, Feed, PatternCodec, PatternSettings, Source, Unit};
-use camlock::media::{AccessUnit, Published, SharedForm};
+use camlock::media::{AccessUnit, Published};
 use camlock::wire::rtp;
 
 use media::{Form, Plan, PolicyStep};
@@ -120,6 +120,7 @@ impl Numbers {
         let plan = rtp::plan(&unit).ok_or("a unit with nothing in it")?;
         let first_seq = self.seq;
         self.seq = self.seq.wrapping_add(u16::try_from(plan.packets)?);
+        let (unit, media) = unit.split();
         Ok(Published {
             rtp_time: u32::try_from(unit.ticks & i64::from(u32::MAX))?,
             unit,
@@ -131,7 +132,7 @@ impl Numbers {
             payload_type: 96,
             packets_before: 0,
             octets_before: 0,
-            interleaved: SharedForm::default(),
+            media,
         })
     }
 

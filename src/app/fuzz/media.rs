@@ -10,7 +10,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use super::{Input, now};
 use crate::media::{
     AacParameters, AccessUnit, Codec, DropReason, H264Parameters, H265Parameters, JpegHead,
-    JpegParameters, Policy, Published, SharedForm, Track, TrackId,
+    JpegParameters, Policy, Published, Track, TrackId,
 };
 use crate::ops::limits;
 use crate::wire::rtp;
@@ -195,6 +195,7 @@ fn packets(track: Arc<Track>, random_access: bool, data: Bytes) {
     let bytes = data.len();
     let unit = AccessUnit { track, ticks: 0, received, wallclock, random_access, data };
     let plan = rtp::plan(&unit).expect("what passes can be sent");
+    let (unit, media) = unit.split();
     let published = Published {
         unit,
         index: 0,
@@ -206,10 +207,10 @@ fn packets(track: Arc<Track>, random_access: bool, data: Bytes) {
         payload_type: 96,
         packets_before: 0,
         octets_before: 0,
-        interleaved: SharedForm::default(),
+        media,
     };
     let form = rtp::interleaved(&published);
-    assert_eq!(form.len(), plan.wire_bytes);
+    assert_eq!(form.len(), plan.wire_bytes());
     let (mut rest, mut sequence, mut octets) = (&form[..], 65_535_u16, 0);
     for packet in 1..=plan.packets {
         let (head, behind) = rest.split_at(4);

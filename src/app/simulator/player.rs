@@ -8,7 +8,7 @@ use ring::error::Unspecified;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::Instant;
 
-use crate::media::{Published, SharedForm, Track};
+use crate::media::{Published, Track};
 use crate::ops::limits;
 use crate::wire::rtp::{self, ReportPoint};
 
@@ -120,6 +120,7 @@ impl Player {
         outgoing.least = ticks + 1;
         let unit = unit.into_access_unit(Instant::now().into_std(), wallclock);
         let Some(plan) = rtp::plan(&unit) else { return Bytes::new() };
+        let (unit, media) = unit.split();
         let published = Published {
             unit,
             index: self.index,
@@ -131,7 +132,7 @@ impl Player {
             payload_type: rtp::payload_type(track.id, &track.codec, track.clock_rate),
             packets_before: outgoing.packets,
             octets_before: outgoing.octets,
-            interleaved: SharedForm::default(),
+            media,
         };
         self.index += 1;
         let mut bytes = BytesMut::new();

@@ -377,15 +377,64 @@ async fn a_stream_ends_with_its_publisher() {
     assert!(at.hub.declare(name()).is_ok());
 }
 
+/// Groups of two seconds, a picture and a sound each second.
 #[tokio::test(start_paused = true)]
-async fn all_readers_share_one_form() {
+async fn while_nobody_reads_the_current_group_is_kept_and_no_more() {
+    let at = setting(Settings::default());
+    let group = |n: u64| {
+        at.picture(n * 2_000, true);
+        at.sound(n * 2_000);
+        at.picture(n * 2_000 + 1_000, false);
+    };
+    let held = || at.metrics.hub.stream("door/main").ring_bytes.get();
+    group(0);
+    let one = held();
+    group(1);
+    assert_eq!(held(), one);
+    let mut reader = at.hub.subscribe(permit(Kinds::ALL)).unwrap();
+    reader.start();
+    assert_eq!(all(&mut reader).await, [3, 4, 5], "a joiner begins at the random access point");
+    group(2);
+    assert_eq!(held(), 2 * one, "who reads may lag");
+    assert_eq!(all(&mut reader).await, [6, 7, 8]);
+    drop(reader);
+    group(3);
+    assert_eq!(held(), one);
+    // Without a group, as with sound alone, only the newest unit is kept.
+    at.publisher.set_tracks(vec![Arc::clone(&at.sound)]);
+    at.sound(8_000);
+    let one = held();
+    at.sound(8_020);
+    assert_eq!(held(), one);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_does_not_fit_is_not_kept_for_nobody() {
+    let at = setting(Settings { ring_bytes: 3_000, ..Settings::default() });
+    for n in 0..20 {
+        at.picture(n * 40, n == 0);
+    }
+    assert!(at.metric("camlock_stream_ring_cuts_total{stream=\"door/main\"} 1"));
+    assert!(at.metrics.hub.stream("door/main").ring_bytes.get() < 1_000);
+    let mut new = at.hub.subscribe(permit(Kinds::ALL)).unwrap();
+    at.picture(800, false);
+    assert!(all(&mut new).await.is_empty());
+    at.picture(840, true);
+    assert_eq!(all(&mut new).await, [21]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_is_held_in_one_form_and_all_readers_share_it() {
     let at = setting(Settings::default());
     let mut readers: Vec<_> =
         (0..3).map(|_| at.hub.subscribe(permit(Kinds::ALL)).unwrap()).collect();
     at.picture(0, true);
-    let mut forms = Vec::new();
-    for reader in &mut readers {
-        forms.push(rtp::interleaved(&reader.next().await.unwrap()).as_ptr());
+    let unit = readers[0].next().await.unwrap();
+    assert_eq!(unit.media.data().unwrap().len(), unit.media.held());
+    let form = rtp::interleaved(&unit);
+    assert_eq!((unit.media.data(), unit.media.held()), (None, form.len()));
+    for reader in readers.get_mut(1..).unwrap() {
+        let shared = rtp::interleaved(&reader.next().await.unwrap());
+        assert_eq!(shared.as_ptr(), form.as_ptr());
     }
-    assert!(forms.iter().all(|form| *form == forms[0]));
 }

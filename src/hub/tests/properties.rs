@@ -14,8 +14,8 @@ use crate::hub::Settings;
 use crate::hub::budget::Budget;
 use crate::hub::cursor::{Cursor, Step};
 use crate::hub::numbering::Origin;
-use crate::hub::ring::{Pushed, Ring};
-use crate::media::{AccessUnit, Kinds, Published, SharedForm, Track, TrackId, TrackKind};
+use crate::hub::ring::{Pushed, Ring, Watched};
+use crate::media::{AccessUnit, Kinds, Published, Track, TrackId, TrackKind};
 use crate::ops::metrics::UnitRefused;
 use crate::wire::rtp;
 
@@ -92,6 +92,7 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 /// What the model knows of a published unit.
 struct Logged {
+    unit: AccessUnit,
     track: usize,
     random_access: bool,
     received: Instant,
@@ -188,7 +189,7 @@ impl World {
                 self.push(*track, *random_access, *length)
             }
             Op::PushElsewhere { length } => {
-                self.elsewhere.push(unit(&sound(0), self.now, true, *length));
+                self.elsewhere.push(unit(&sound(0), self.now, true, *length), Watched::Yes);
                 self.check_bounds()
             }
             Op::Away => {
@@ -237,7 +238,7 @@ impl World {
         let index = u64::try_from(self.log.len()).unwrap();
         let unit = unit(&self.tracks[track], self.now, random_access, length);
         let is_video = track != SOUND;
-        let pushed = self.ring.push(unit.clone());
+        let pushed = self.ring.push(unit.clone(), self.watched());
         let refused = pushed == Pushed::Refused(UnitRefused::BeforeRandomAccess);
         let expected = is_video && self.awaits[track] && !random_access;
         check(refused == expected, || format!("push of {unit:?} is {pushed:?}"))?;
@@ -259,19 +260,26 @@ impl World {
             packets,
             rtp_time: base.wrapping_add(ticks),
             form: None,
+            unit,
         });
         self.next_seq[track] = self.next_seq[track].wrapping_add(packets);
         self.check_age()?;
         self.check_bounds()
     }
 
-    /// The ring holds no more than it may, forms included, whatever it says itself.
+    fn watched(&self) -> Watched {
+        if self.readers.is_empty() { Watched::No } else { Watched::Yes }
+    }
+
+    /// The ring holds no more than it may, in whatever form it has or will have, whatever it says itself.
     fn check_bounds(&self) -> Checked {
         let units = |ring: &Ring| {
             (ring.front()..ring.end()).filter_map(|i| ring.get(i)).cloned().collect::<Vec<_>>()
         };
         let bytes = |units: &[Arc<Published>]| -> usize {
-            units.iter().map(|p| p.unit.data.len() + build_anew(&p.unit, 0).len()).sum()
+            let form =
+                |p: &Published| rtp::Plan { packets: p.packets, octets: p.octets }.wire_bytes();
+            units.iter().map(|p| p.media.held().max(form(p))).sum()
         };
         let (here, there) = (units(&self.ring), units(&self.elsewhere));
         let (used, all) = (bytes(&here), bytes(&here) + bytes(&there));
@@ -282,21 +290,23 @@ impl World {
         check(self.budget.used() <= s.rings_bytes, || "budget exceeded".into())
     }
 
-    /// Nothing older than the current group of pictures and the time before it.
+    /// Nothing older than the current group of pictures and, for readers, the time before it.
     fn check_age(&self) -> Checked {
         let front = self.ring.front();
         let Some(oldest) = self.ring.get(front) else { return Ok(()) };
         let live = self.log.last().unwrap().received;
         let age = live - oldest.unit.received;
         let starts = self.newest.iter().flatten().filter(|index| **index >= front);
-        let old = match starts.min() {
-            Some(start) => {
+        let old = match (starts.min(), self.watched()) {
+            (Some(start), Watched::No) => *start > front,
+            (None, Watched::No) => front + 1 < self.ring.end(),
+            (Some(start), Watched::Yes) => {
                 let start_received = self.log[usize::try_from(*start).unwrap()].received;
                 *start > front
                     && start_received - oldest.unit.received > self.settings.before_group
                     && age > self.settings.reader_lag
             }
-            None => age > self.settings.before_group.max(self.settings.reader_lag),
+            (None, Watched::Yes) => age > self.settings.before_group.max(self.settings.reader_lag),
         };
         check(!old, || format!("unit {front} is {age:?} old"))
     }
@@ -432,7 +442,7 @@ impl World {
         for published in units {
             let logged = &mut self.log[usize::try_from(published.index).unwrap()];
             let form = rtp::interleaved(&published);
-            let expected = build_anew(&published.unit, logged.first_seq);
+            let expected = build_anew(&logged.unit, logged.first_seq);
             check(packets(&form).eq(packets(&expected)), || "form differs".into())?;
             let first = logged.form.get_or_insert_with(|| form.clone());
             check(first.as_ptr() == form.as_ptr(), || "a form of its own".into())?;
@@ -504,8 +514,9 @@ fn ids(selection: [bool; TRACKS]) -> Vec<TrackId> {
 
 /// A form that no ring has to do with.
 fn build_anew(unit: &AccessUnit, first_seq: u16) -> Bytes {
+    let (unit, media) = unit.clone().split();
     rtp::interleaved(&Published {
-        unit: unit.clone(),
+        unit,
         index: 0,
         first_seq,
         packets: 0,
@@ -515,7 +526,7 @@ fn build_anew(unit: &AccessUnit, first_seq: u16) -> Bytes {
         payload_type: 0,
         packets_before: 0,
         octets_before: 0,
-        interleaved: SharedForm::default(),
+        media,
     })
 }
 

@@ -55,22 +55,31 @@ pub struct Plan {
     pub packets: u32,
     /// Payload octets (without RTP headers), for sender reports.
     pub octets: u32,
+}
+
+impl Plan {
     /// Bytes of the interleaved form.
-    pub wire_bytes: usize,
+    pub fn wire_bytes(self) -> usize {
+        let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        size(self.packets)
+            .saturating_mul(FRAME_BYTES + HEADER_BYTES)
+            .saturating_add(size(self.octets))
+    }
 }
 
 /// Counts. Parameter sets of the unit's track stand before a random access point. `None`: the unit has
 /// nothing to send (no NAL, or lengths that do not add up).
 pub fn plan(unit: &AccessUnit) -> Option<Plan> {
     let mut plan = Plan::default();
-    packetise(unit, &mut plan).ok()?;
+    packetise(&unit.track.codec, unit.random_access, &unit.data, &mut plan).ok()?;
     (plan.packets > 0).then_some(plan)
 }
 
 /// The interleaved form for the usual channel (2 x track id): `$`, channel, length, packet, for each
-/// packet. Built once, shared; the marker bit stands on the last packet of a picture.
+/// packet. Built once, shared, and kept in place of the unit's data; the marker bit stands on the last packet of a
+/// picture.
 pub fn interleaved(published: &Published) -> Bytes {
-    published.interleaved.get_or_build(|| write::build(published)).clone()
+    published.media.interleaved(|data| write::build(published, &data)).clone()
 }
 
 /// A patched copy of an interleaved form for a reader that asked for another channel.
@@ -114,28 +123,32 @@ impl Sink for Plan {
         let payload: usize = parts.iter().map(|part| part.len()).sum();
         self.packets = self.packets.saturating_add(1);
         self.octets = self.octets.saturating_add(u32::try_from(payload).unwrap_or(u32::MAX));
-        self.wire_bytes = self.wire_bytes.saturating_add(FRAME_BYTES + HEADER_BYTES + payload);
     }
 }
 
-fn packetise(unit: &AccessUnit, sink: &mut impl Sink) -> Result<(), Malformed> {
-    match &unit.track.codec {
+fn packetise(
+    codec: &Codec,
+    random_access: bool,
+    data: &[u8],
+    sink: &mut impl Sink,
+) -> Result<(), Malformed> {
+    match codec {
         Codec::H264(parameters) => video::packetise::<video::H264>(
             &[&parameters.sps, &parameters.pps],
-            unit.random_access,
-            &unit.data,
+            random_access,
+            data,
             sink,
         ),
         Codec::H265(parameters) => video::packetise::<video::H265>(
             &[&parameters.vps, &parameters.sps, &parameters.pps],
-            unit.random_access,
-            &unit.data,
+            random_access,
+            data,
             sink,
         ),
-        Codec::Jpeg(_) => jpeg::packetise(&unit.data, sink),
-        Codec::Aac(_) => aac::packetise(&unit.data, sink),
+        Codec::Jpeg(_) => jpeg::packetise(data, sink),
+        Codec::Aac(_) => aac::packetise(data, sink),
         Codec::Pcma { .. } | Codec::Pcmu { .. } | Codec::G726(_) | Codec::L16 { .. } => {
-            pcm::packetise(&unit.track.codec, &unit.data, sink)
+            pcm::packetise(codec, data, sink)
         }
     }
 }

@@ -2,28 +2,28 @@
 
 use bytes::Bytes;
 
-use super::{FRAME_BYTES, HEADER_BYTES, Marker, Plan, Sink, packetise, plan, usual_channel};
+use super::{FRAME_BYTES, HEADER_BYTES, Marker, Plan, Sink, packetise, usual_channel};
 use crate::media::Published;
 
 /// Version 2, no padding, no extension, no contributing sources.
 const VERSION: u8 = 0x80;
 
-/// One allocation of the planned size, one copy of the media bytes. Empty if the unit has no plan; the
+/// One allocation of the size that it will have, one copy of the media bytes. Empty if the unit has nothing to send; the
 /// hub publishes no such unit.
-pub(super) fn build(published: &Published) -> Bytes {
-    let Plan { wire_bytes, .. } = plan(&published.unit).unwrap_or_default();
+pub(super) fn build(published: &Published, data: &[u8]) -> Bytes {
+    let Published { packets, octets, .. } = *published;
     let mut writer = Writer {
-        out: Vec::with_capacity(wire_bytes),
+        out: Vec::with_capacity(Plan { packets, octets }.wire_bytes()),
         channel: usual_channel(published.unit.track.id),
         payload_type: published.payload_type,
         seq: published.first_seq,
         rtp_time: published.rtp_time,
         ssrc: published.ssrc,
     };
-    if wire_bytes > 0 && packetise(&published.unit, &mut writer).is_err() {
-        return Bytes::new();
+    match packetise(&published.unit.track.codec, published.unit.random_access, data, &mut writer) {
+        Ok(()) => Bytes::from(writer.out),
+        Err(_) => Bytes::new(),
     }
-    Bytes::from(writer.out)
 }
 
 struct Writer {

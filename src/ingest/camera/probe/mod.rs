@@ -107,6 +107,8 @@ pub enum Quirk {
     LongInterval,
     /// The distance of the random access points varies (a "smart" codec, or key pictures on demand).
     VaryingInterval,
+    /// A group of pictures is larger than a ring: who joins waits for the next random access point.
+    LargeGroup,
     /// Packets were missing although they come over TCP: the camera drops them itself.
     LostPackets,
     /// Media of an older session came.
@@ -272,6 +274,7 @@ impl Quirk {
             Self::FormatChanged => "format_changed",
             Self::LongInterval => "long_interval",
             Self::VaryingInterval => "varying_interval",
+            Self::LargeGroup => "large_group",
             Self::LostPackets => "lost_packets",
             Self::OldSession => "old_session",
             Self::ForeignChannels => "foreign_channels",
@@ -305,6 +308,9 @@ impl fmt::Display for Quirk {
             }
             Self::VaryingInterval => {
                 "the key-frame interval varies: switch the smart codec (H.264+, Zipstream ...) off"
+            }
+            Self::LargeGroup => {
+                "a group of pictures is larger than the ring of a stream: readers wait for the next key frame; shorten the interval or set ring_mib"
             }
             Self::LostPackets => "it leaves packets out although it sends over TCP: it is overloaded",
             Self::OldSession => "media of an older session came",

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{ProbedTrack, Quirk};
+use crate::hub;
 use crate::ingest::camera::airlock::{Encoding, OpenedTrack, Report, Sink, Unit};
 use crate::ingest::camera::feed::{Fed, OnChange, TrackFeed};
 use crate::media::{Clean, Refused, TrackId, TrackKind};
+use crate::ops::limits;
 
 /// A track, its parameters and policy, and its measures.
 #[derive(Debug)]
@@ -40,6 +42,9 @@ struct Seen {
     random_access: u64,
     since_random_access: u64,
     interval: Option<(u64, u64)>,
+    /// What the pictures since the last random access point take in a ring, and the most that they took.
+    group_bytes: usize,
+    largest_group: usize,
 }
 
 /// All tracks of a session.
@@ -93,6 +98,7 @@ impl Watched {
             (self.format_changes > 0, Quirk::FormatChanged),
             (video && seen.units > 0 && seen.random_access < 2, Quirk::LongInterval),
             (video && varies, Quirk::VaryingInterval),
+            (video && seen.largest_group > limits::RING_BYTES, Quirk::LargeGroup),
         ]
         .into_iter()
         .filter_map(|(is, quirk)| is.then_some(quirk))
@@ -152,7 +158,10 @@ impl Seen {
             }
             self.random_access = self.random_access.saturating_add(1);
             self.since_random_access = 0;
+            self.group_bytes = 0;
         }
+        self.group_bytes = self.group_bytes.saturating_add(hub::unit_bytes(clean.data.len()));
+        self.largest_group = self.largest_group.max(self.group_bytes);
         self.since_random_access = self.since_random_access.saturating_add(1);
     }
 

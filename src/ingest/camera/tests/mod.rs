@@ -184,12 +184,13 @@ impl Truth {
     fn skews(&self, units: &[Arc<Published>]) -> Vec<i64> {
         let ms = |p: &Published| p.unit.ticks * 1000 / i64::from(p.unit.track.clock_rate);
         let video = units.iter().filter(|p| p.unit.track.kind() == TrackKind::Video);
-        let offsets: Vec<i64> = video.map(|p| ms(p) - self.pictures[&tail(&p.unit.data)]).collect();
+        let offsets: Vec<i64> =
+            video.map(|p| ms(p) - self.pictures[&tail(&p.media.data().unwrap())]).collect();
         let offset = offsets[0].rem_euclid(24_000);
         assert!(offsets.iter().all(|o| (o.rem_euclid(24_000) - offset).abs() <= 1), "{offsets:?}");
         let audio = units.iter().filter(|p| p.unit.track.kind() == TrackKind::Audio);
         audio
-            .filter_map(|p| Some(ms(p) - self.sounds.get(&p.unit.data)? - offset))
+            .filter_map(|p| Some(ms(p) - self.sounds.get(&p.media.data().unwrap())? - offset))
             .map(|skew| (skew + 500).rem_euclid(1000) - 500)
             .collect()
     }

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use self::jpeg::{JPEG_420, jpeg, jpeg_of};
 use super::*;
 use crate::media::{
-    AacParameters, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, SharedForm, Track,
+    AacParameters, G726, G726Packing, G726Rate, H264Parameters, H265Parameters, Track,
 };
 
 // Of x264 and x265 at 320 x 240, made with ffmpeg.
@@ -92,17 +92,19 @@ fn unit(codec: Codec, random_access: bool, data: Bytes) -> AccessUnit {
 }
 
 fn published(unit: AccessUnit, first_seq: u16, rtp_time: u32) -> Published {
+    let plan = plan(&unit).unwrap_or_default();
+    let (unit, media) = unit.split();
     Published {
         payload_type: payload_type(unit.track.id, &unit.track.codec, unit.track.clock_rate),
         index: 0,
         first_seq,
-        packets: plan(&unit).map_or(0, |plan| plan.packets),
-        octets: plan(&unit).map_or(0, |plan| plan.octets),
+        packets: plan.packets,
+        octets: plan.octets,
         rtp_time,
         ssrc: 0x0123_4567,
         packets_before: 7,
         octets_before: 4711,
-        interleaved: SharedForm::default(),
+        media,
         unit,
     }
 }
@@ -147,7 +149,7 @@ fn checked_form(unit: &AccessUnit) -> Option<Bytes> {
     let plan = plan(unit)?;
     let published = published(unit.clone(), 65_530, 1_000);
     let form = interleaved(&published);
-    assert_eq!(form.len(), plan.wire_bytes);
+    assert_eq!(form.len(), plan.wire_bytes());
     let packets = packets(&form);
     assert_eq!(packets.len(), usize::try_from(plan.packets).unwrap());
     let octets: usize = packets.iter().map(|packet| packet.len() - 12).sum();
