@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use camlock::app::simulator::{Audio, Feed, PatternSettings, Source};
-use camlock::media::{Published};
+use camlock::media::Published;
 use camlock::wire::rtp;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};

@@ -325,9 +325,6 @@ pub const WEBSOCKET_CONTROLS_PER_SECOND: u32 = 10;
 
 // ---- Admin listener -------------------------------------------------------------------------
 
-/// How often each part of the process that must get on shows that it does, idle or not. Far below any
-/// `WatchdogSec=` that makes sense.
-pub const PROGRESS_TICK: Duration = Duration::from_millis(500);
 /// Open connections of the admin listener.
 pub const ADMIN_CONNECTIONS: usize = 16;
 /// Listen addresses of one kind.
@@ -374,8 +371,10 @@ pub const LATENESS_EASY: Duration = Duration::from_millis(100);
 pub const CPU_FULL_AFTER: Duration = Duration::from_secs(3);
 /// And before those that lag are ended, counted from the same moment.
 pub const CPU_SHED_AFTER: Duration = Duration::from_secs(13);
-/// How often memory is measured, and both are judged.
+/// How often memory is measured, and both are judged, while readers are served.
 pub const LOAD_SAMPLE: Duration = Duration::from_millis(500);
+/// How often memory is measured while nobody is served; how late tasks are woken is not.
+pub const LOAD_REST: Duration = Duration::from_secs(5);
 /// Percent of the memory budget above which readers are refused.
 pub const MEMORY_FULL_PERCENT: u64 = 90;
 /// Percent of it below which there is room again.

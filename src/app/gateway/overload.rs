@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::process;
 use crate::hub::Hub;
-use crate::ops::limits::{LATENESS_TICK, LOAD_SAMPLE, MEMORY_SHARE_PERCENT};
+use crate::ops::limits::{LATENESS_TICK, LOAD_REST, LOAD_SAMPLE, MEMORY_SHARE_PERCENT};
 use crate::ops::systemd::Progress;
-use crate::serve::overload::{self, Load};
+use crate::serve::overload::{self, Demand, Load};
 
 /// The memory budget in force: what is configured, or the share of what there is.
 pub(super) fn budget(settings: overload::Settings) -> Option<u64> {
@@ -19,20 +19,33 @@ pub(super) fn budget(settings: overload::Settings) -> Option<u64> {
         .or_else(|| memory_there(Path::new("/")).map(|there| there / 100 * MEMORY_SHARE_PERCENT))
 }
 
-/// Measures and judges for as long as the gateway runs. It is itself the task whose lateness is measured. It shows on
-/// `progress` that the runtime gets on, and that the locks that all media pass are free.
-pub(super) async fn watch(load: Arc<Load>, hub: Arc<Hub>, progress: Progress) {
+/// Measures and judges for as long as the gateway runs. It is itself the task whose lateness is measured; while nobody
+/// is served it sleeps. It shows on `progress` that the runtime gets on, and that the locks that all media pass are free.
+pub(super) async fn watch(load: Arc<Load>, hub: Arc<Hub>, mut progress: Progress) {
+    let mut demand = Demand::Nobody;
     let mut judged = Instant::now();
+    let mut due = judged;
     loop {
-        let due = Instant::now() + LATENESS_TICK;
-        sleep_until(due).await;
-        let now = Instant::now();
-        load.tick(now.saturating_duration_since(due), now.into_std());
-        if now.saturating_duration_since(judged) >= LOAD_SAMPLE {
-            judged = now;
-            load.judge(process::resident_memory(), now.into_std());
-            hub.pass_locks();
-            progress.advance();
+        tokio::select! {
+            () = sleep_until(due) => {
+                let now = Instant::now();
+                if demand == Demand::Readers {
+                    load.tick(now.saturating_duration_since(due), now.into_std());
+                }
+                if demand == Demand::Nobody || now.saturating_duration_since(judged) >= LOAD_SAMPLE {
+                    judged = now;
+                    demand = load.judge(process::resident_memory(), now.into_std());
+                }
+                due = now + if demand == Demand::Nobody { LOAD_REST } else { LATENESS_TICK };
+            }
+            () = load.demanded(), if demand == Demand::Nobody => {
+                demand = Demand::Readers;
+                due = Instant::now() + LATENESS_TICK;
+            }
+            () = progress.asked() => {
+                hub.pass_locks();
+                progress.advance();
+            }
         }
     }
 }
@@ -126,12 +139,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_process_is_measured_and_judged() {
+    async fn the_process_is_measured_and_judged_as_soon_as_a_reader_asks() {
         let metrics = crate::ops::metrics::Metrics::new();
         let load = Load::new(Some(1 << 20), Arc::clone(&metrics));
         let mut watched = crate::ops::systemd::Watched::default();
         let progress = watched.part("load");
         let watching = tokio::spawn(watch(Arc::clone(&load), Hub::new(), progress));
+        load.set_budget(None, Instant::now().into_std());
+        tokio::time::sleep(LOAD_REST / 5).await;
+        load.set_budget(Some(1 << 20), Instant::now().into_std());
         assert_eq!(load.admit(), Ok(()));
         tokio::time::sleep(2 * LOAD_SAMPLE).await;
         assert_eq!(
@@ -140,6 +156,8 @@ mod tests {
             "no process has a single MiB"
         );
         assert_eq!(metrics.overload.memory.level.get(), 1);
+        assert!(watched.all_got_on().is_err(), "not asked before");
+        tokio::time::sleep(LOAD_SAMPLE).await;
         assert_eq!(watched.all_got_on(), Ok(()));
         watching.abort();
     }

@@ -83,10 +83,9 @@ mod tests {
     use super::super::Progress;
     use super::*;
 
-    async fn advances(progress: Progress) {
-        let mut tick = interval(crate::ops::limits::PROGRESS_TICK);
+    async fn advances(mut progress: Progress) {
         loop {
-            tick.tick().await;
+            progress.asked().await;
             progress.advance();
         }
     }

@@ -1,12 +1,18 @@
 //! Whether each part of a process gets on.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts what one part gets done; the part advances it at least every
-/// [`PROGRESS_TICK`](crate::ops::limits::PROGRESS_TICK), idle or not.
-#[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<AtomicU64>);
+use tokio::sync::watch;
+
+/// One part's answers to the question whether it gets on. A part that nobody asks, since no service manager wants
+/// signs of life, has nothing to wake up for.
+#[derive(Debug)]
+pub struct Progress {
+    answers: Arc<AtomicU64>,
+    questions: watch::Receiver<()>,
+}
 
 /// All parts of a process that must get on.
 ///
@@ -14,44 +20,67 @@ pub struct Progress(Arc<AtomicU64>);
 #[derive(Debug, Default)]
 pub struct Watched {
     parts: Vec<Part>,
+    questions: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 struct Part {
     name: String,
-    progress: Progress,
+    answers: Arc<AtomicU64>,
     seen: u64,
 }
 
 impl Progress {
-    /// Something got done.
-    pub fn advance(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// Waits until the part is asked; it then answers by [`Self::advance`]. Cancel-safe.
+    pub async fn asked(&mut self) {
+        if self.questions.changed().await.is_err() {
+            pending().await
+        }
     }
 
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// The part gets on.
+    pub fn advance(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Of a part that nobody asks.
+impl Default for Progress {
+    fn default() -> Self {
+        Watched::default().part("")
     }
 }
 
 impl Watched {
     /// One part more. `name` is for the operator.
     pub fn part(&mut self, name: impl Into<String>) -> Progress {
-        let progress = Progress::default();
-        self.parts.push(Part { name: name.into(), progress: progress.clone(), seen: 0 });
-        progress
+        let answers = Arc::new(AtomicU64::new(0));
+        self.parts.push(Part { name: name.into(), answers: Arc::clone(&answers), seen: 0 });
+        Progress { answers, questions: self.questions.subscribe() }
     }
 
-    /// Whether all parts advanced since this last said so; else the names of those that did not.
+    /// Whether all parts advanced since this last said so; else the names of those that did not. Asks all of them
+    /// for the next time.
     pub fn all_got_on(&mut self) -> Result<(), Vec<&str>> {
-        if self.parts.iter().all(|part| part.progress.count() != part.seen) {
+        self.questions.send_replace(());
+        if self.parts.iter().all(Part::got_on) {
             for part in &mut self.parts {
-                part.seen = part.progress.count();
+                part.seen = part.count();
             }
             return Ok(());
         }
-        let stuck = self.parts.iter().filter(|part| part.progress.count() == part.seen);
+        let stuck = self.parts.iter().filter(|part| !part.got_on());
         Err(stuck.map(|part| part.name.as_str()).collect())
+    }
+}
+
+impl Part {
+    fn got_on(&self) -> bool {
+        self.count() != self.seen
+    }
+
+    fn count(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 }
 
@@ -80,5 +109,20 @@ mod tests {
         drop(gone);
         assert_eq!(watched.all_got_on(), Ok(()));
         assert_eq!(watched.all_got_on(), Err(vec!["gone"]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_is_asked_at_each_look_and_never_without_one() {
+        use tokio::time::{Duration, timeout};
+        let mut watched = Watched::default();
+        let mut part = watched.part("part");
+        let day = Duration::from_secs(86_400);
+        assert!(timeout(day, part.asked()).await.is_err());
+        assert!(timeout(day, Progress::default().asked()).await.is_err());
+        for _ in 0..2 {
+            assert!(watched.all_got_on().is_err());
+            assert!(timeout(day, part.asked()).await.is_ok());
+            assert!(timeout(day, part.asked()).await.is_err(), "once for each look");
+        }
     }
 }

@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinError;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
@@ -189,18 +189,16 @@ impl Listener {
         H: Fn(Accepted) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { socket, entrance, progress } = self;
+        let Self { socket, entrance, mut progress } = self;
         let entrance = Arc::new(entrance);
         let mut open = Open::new(Arc::clone(&entrance));
         let handler = Arc::new(handler);
         let mut pause = Pause::default();
         let mut stop = pin!(stop);
-        let mut tick = interval(limits::PROGRESS_TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                _ = tick.tick() => progress.advance(),
+                () = progress.asked() => progress.advance(),
                 arrived = entrance.next(&socket, &mut pause) => open.spawn(arrived, &handler),
                 () = open.one_ends() => {}
             }
@@ -450,14 +448,18 @@ mod tests {
         let mut watched = crate::ops::systemd::Watched::default();
         let listener = listener.watched(watched.part("test"));
         let running = tokio::spawn(listener.run(pending(), async |_| {}));
-        tokio::time::sleep(limits::PROGRESS_TICK).await;
+        let soon = || tokio::time::sleep(Duration::from_secs(1));
+        assert!(watched.all_got_on().is_err(), "not asked before");
+        soon().await;
         assert_eq!(watched.all_got_on(), Ok(()));
         let all = u32::try_from(limits::CONNECTIONS).unwrap();
         let _taken = gate.connections.acquire_many(all).await.unwrap();
-        tokio::time::sleep(2 * limits::PROGRESS_TICK).await;
+        soon().await;
         assert_eq!(watched.all_got_on(), Ok(()));
+        soon().await;
         running.abort();
-        tokio::time::sleep(2 * limits::PROGRESS_TICK).await;
+        assert_eq!(watched.all_got_on(), Ok(()), "it answered before");
+        soon().await;
         assert_eq!(watched.all_got_on(), Err(vec!["test"]));
     }
 

@@ -1,6 +1,8 @@
 //! What happens when CPU or memory runs short: first no new readers, then those that lag are ended. Cameras
 //! are not touched (`docs/adr/0009-overload.md`).
 //!
+//! Nothing is measured for nobody: [`Load::judge`] says whether there is a reader or may soon be one.
+//!
 //! [`Load`] is told how late the runtime is and how much memory the process has, and answers whether one more
 //! reader may come. It is also told when nobody may be served at all. What does *not* belong here: reading the system (`app`), what a refused client is told
 //! (`rtsp_server`), fixed bounds ([`crate::ops::limits`]).
@@ -12,6 +14,8 @@ mod reason;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use crate::ops::limits;
 use crate::ops::metrics::{Metrics, ScarceMetrics};
@@ -37,6 +41,17 @@ pub struct Load {
     metrics: Arc<Metrics>,
     readers: Arc<Readers>,
     state: Mutex<State>,
+    /// A reader came, or asked whether it may.
+    arrival: Notify,
+}
+
+/// Whether anybody is there for whom the load is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// Readers, or some asked a while ago, or something is short.
+    Readers,
+    /// Nobody.
+    Nobody,
 }
 
 /// How one resource stands, for operators.
@@ -69,6 +84,10 @@ struct State {
     memory: Option<Memory>,
     /// The last round of ending readers.
     shed_at: Option<Instant>,
+    /// Somebody came since the last judgement.
+    arrived: bool,
+    /// The last judgement that found [`Demand::Readers`].
+    demanded_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -89,8 +108,11 @@ impl Load {
             cpu: Ladder::new(cpu_marks()),
             memory: budget.map(Memory::new),
             shed_at: None,
+            arrived: false,
+            demanded_at: None,
         };
-        let this = Self { metrics, readers: Arc::default(), state: Mutex::new(state) };
+        let (readers, arrival) = (Arc::default(), Notify::new());
+        let this = Self { metrics, readers, state: Mutex::new(state), arrival };
         this.show(&this.state());
         Arc::new(this)
     }
@@ -116,8 +138,9 @@ impl Load {
     }
 
     /// Judges both resources, and ends readers that lag if it must be. `used` is the resident memory, bytes, if
-    /// it could be read.
-    pub fn judge(&self, used: Option<u64>, now: Instant) {
+    /// it could be read. Says whether to go on measuring: without demand the next measurement is at
+    /// [`Self::demanded`].
+    pub fn judge(&self, used: Option<u64>, now: Instant) -> Demand {
         let mut state = self.state();
         let before = state.levels();
         let late = state.lateness.median();
@@ -126,10 +149,17 @@ impl Load {
             memory.measured(used, now);
         }
         let sheds = state.sheds(now);
+        let demand = state.demand(self.readers.is_empty(), now);
         self.changed(state, before);
         if let Some(resource) = sheds {
             self.scarce(resource).shed.inc_by(self.readers.shed(resource, now));
         }
+        demand
+    }
+
+    /// Waits for a reader that comes or asks whether it may, unless one did since the last wait. Cancel-safe.
+    pub async fn demanded(&self) {
+        self.arrival.notified().await;
     }
 
     /// Whether anybody may be served from now on, for want of proof that the cameras are kept in. If not, all
@@ -150,6 +180,7 @@ impl Load {
     /// A connection plays from now on.
     pub fn reader(&self, now: Instant) -> Reader {
         let reader = self.readers.reader(now);
+        self.arrival.notify_one();
         // Looked at once it can be told: it may have been let in before.
         if !self.serves() {
             self.end_all();
@@ -164,6 +195,8 @@ impl Load {
             self.metrics.segment.refused_readers.inc();
             return Err(Lack::Proof);
         }
+        state.arrived = true;
+        self.arrival.notify_one();
         state.admit().map_err(|resource| {
             self.scarce(resource).refused.inc();
             Lack::Of(resource)
@@ -245,6 +278,22 @@ impl State {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether measuring goes on: for readers, for a while after the last one or its question, and until nothing is short
+    /// any more. Without, what was measured is forgotten.
+    fn demand(&mut self, no_readers: bool, now: Instant) -> Demand {
+        let arrived = std::mem::take(&mut self.arrived);
+        if arrived || !no_readers || self.levels() != [Level::Normal; 2] {
+            self.demanded_at = Some(now);
+        }
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < limits::OVERLOAD_EASES;
+        if self.demanded_at.is_some_and(is_recent) {
+            return Demand::Readers;
+        }
+        self.lateness = Lateness::default();
+        self.cpu = Ladder::new(cpu_marks());
+        Demand::Nobody
     }
 
     /// For want of what a round of readers is to be ended now.

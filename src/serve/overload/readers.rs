@@ -156,6 +156,10 @@ impl Readers {
             .sum()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.table().entries.is_empty()
+    }
+
     /// Tells all that they have to go. Gives how many were told.
     pub(super) fn end_all(&self, lack: Lack) -> u64 {
         let entries = std::mem::take(&mut self.table().entries).into_values();

@@ -86,6 +86,27 @@ fn readers_that_lag_go_one_round_a_second_until_it_is_enough() {
 }
 
 #[test]
+fn measuring_ends_a_while_after_the_last_reader_and_not_while_anything_is_short() {
+    let load = load(Some(1000 * MIB));
+    let from = now();
+    let at = |seconds| from + Duration::from_secs(seconds);
+    let judge = |used, seconds| load.judge(Some(used), at(seconds));
+    assert_eq!(judge(0, 0), Demand::Nobody);
+    let reader = load.reader(from);
+    assert_eq!(judge(0, 100), Demand::Readers);
+    drop(reader);
+    assert_eq!((judge(0, 109), judge(0, 110)), (Demand::Readers, Demand::Nobody));
+    load.admit().unwrap();
+    assert_eq!((judge(0, 200), judge(0, 209)), (Demand::Readers, Demand::Readers));
+    assert_eq!(judge(0, 210), Demand::Nobody);
+    assert_eq!((judge(900 * MIB, 300), judge(900 * MIB, 400)), (Demand::Readers, Demand::Readers));
+    // What was late before is no reason to refuse those who come later.
+    load.tick(limits::LATENESS_FULL, at(500));
+    assert_eq!((judge(0, 500), judge(0, 510)), (Demand::Readers, Demand::Nobody));
+    assert_eq!(load.standings()[0].reason, "tasks wait 0 ms for a CPU (short from 200 ms on)");
+}
+
+#[test]
 fn another_budget_is_in_force_at_once() {
     let load = load(Some(100 * MIB));
     load.judge(Some(95 * MIB), now());
