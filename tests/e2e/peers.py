@@ -83,11 +83,13 @@ class Process:
 
 
 GIVEN = set()
+# Each worker of pytest-xdist has ports of its own.
+WORKER, WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
 
 
 def free_port():
     """A port that was free a moment ago: below those that the kernel gives to connections, and none twice."""
-    for port in random.sample(range(20_000, 32_000), 1000):
+    for port in random.sample(range(20_000 + WORKER, 32_000, WORKERS), 1000):
         if port in GIVEN:
             continue
         GIVEN.add(port)
