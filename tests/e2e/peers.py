@@ -1,4 +1,5 @@
 """What the end-to-end tests stand on: the gateway, cameras, certificates and foreign clients as processes."""
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 import imageio_ffmpeg
@@ -146,53 +148,80 @@ class Pki:
 
 
 class Gateway(Process):
-    """`camlock run` with a configuration text behind the usual head; `rtsp` and `own` go into [rtsp] and [gateway]."""
+    """`camlock run` with a configuration text behind the usual head; `rtsp` and `own` go into [rtsp] and [gateway].
 
-    def __init__(self, work, config, name="gateway", rtsp="", own="", **options):
+    `ready`: whether it is to be ready at once.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, work, config, name="gateway", rtsp="", own="", ready=True, **options):
         self.state = work / f"{name}-state"
         self.state.mkdir(exist_ok=True)
         self.port, self.admin_port, self.token = free_port(), free_port(), secrets.token_hex(16)
         self.config = work / f"{name}.toml"
         self.config.write_text(
-            f'[gateway]\nstate_dir = "{self.state}"\nnames = ["localhost", "127.0.0.1"]\n{own}'
-            f'[rtsp]\nlisten = ["127.0.0.1:{self.port}"]\n{rtsp}'
+            f'[gateway]\nstate_dir = "{self.state}"\nnames = ["localhost", "{self.host}"]\n{own}'
+            f'[rtsp]\nlisten = ["{self.host}:{self.port}"]\n{rtsp}'
             f'[admin]\nlisten = "127.0.0.1:{self.admin_port}"\ntoken = "{self.token}"\n' + config
         )
-        super().__init__(BINARY, "run", "--config", self.config, **options)
+        super().__init__(*self.command(), **options)
         self.ca = self.state / "ca.pem"
-        self.wait_ready()
+        if ready:
+            self.wait_ready()
+
+    def command(self):
+        return [BINARY, "run", "--config", self.config]
+
+    def near_admin(self):
+        """Where its admin listener is within reach."""
+        return contextlib.nullcontext()
+
+    def near_clients(self):
+        """Where its clients are."""
+        return contextlib.nullcontext()
 
     def wait_ready(self, seconds=10):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self.alive():
-            try:
-                if self.page("/readyz")["ready"]:
-                    return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError(f"the gateway is not ready:\n{self.said()}")
+        def ready():
+            with contextlib.suppress(OSError):
+                return self.readiness()["ready"]
+
+        wait_for(lambda: ready() or not self.alive(), lambda: f"the gateway is not ready:\n{self.said()}", seconds)
+        assert self.alive(), self.said()
 
     def page(self, path):
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.admin_port}{path}", headers={"Authorization": f"Bearer {self.token}"}
         )
-        body = urllib.request.urlopen(request, timeout=5).read().decode()
+        with self.near_admin():
+            body = urllib.request.urlopen(request, timeout=5).read().decode()
         return body if path == "/metrics" else json.loads(body)
 
+    def readiness(self):
+        """The page /readyz, whether it is ready or not."""
+        try:
+            return self.page("/readyz")
+        except urllib.error.HTTPError as unready:
+            return json.loads(unready.read())
+
     def health(self, stream):
-        return self.page("/readyz")["streams"][stream]
+        return self.readiness()["streams"][stream]
 
-    def wait_health(self, stream, state, seconds=15):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.health(stream)["state"] == state:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"{stream} is {self.health(stream)}, not {state}:\n{self.said()}")
+    def wait_health(self, stream, state, seconds=20):
+        why = lambda: f"{stream} is {self.health(stream)}, not {state}:\n{self.said()}"  # noqa: E731
+        wait_for(lambda: self.health(stream)["state"] == state, why, seconds)
 
-    def url(self, stream, login=None, host="127.0.0.1"):
+    def url(self, stream, login=None):
         at = f"{login}@" if login else ""
-        return f"rtsps://{at}{host}:{self.port}/{stream}"
+        return f"rtsps://{at}{self.host}:{self.port}/{stream}"
+
+
+def wait_for(holds, why, seconds=20):
+    """Until `holds()`; `why` (a text or a function) goes into the failure."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, why() if callable(why) else why
+        time.sleep(0.05)
 
 
 def password_hash(password):
@@ -298,7 +327,8 @@ class Rtsp:
         context = ssl.create_default_context(cafile=str(cafile or gateway.ca))
         if cert:
             context.load_cert_chain(cert, key)
-        raw = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
+        with gateway.near_clients():
+            raw = socket.create_connection((gateway.host, gateway.port), timeout=10)
         self.socket = context.wrap_socket(raw, server_hostname="localhost")
         self.file, self.cseq = self.socket.makefile("rb"), 0
 

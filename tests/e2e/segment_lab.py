@@ -19,12 +19,10 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
-import urllib.request
-
-import pytest
 
 import peers
+from conftest import left_out
+from peers import wait_for
 
 # The segment's service and the gateway run as these users; a Debian system has nobody with them.
 SEGMENT_USER, GATEWAY_USER = 64101, 64102
@@ -36,16 +34,10 @@ SERVICE_CAPABILITIES = "+net_raw,+net_bind_service"
 
 
 def needs(*tools):
-    """Skips, and says what was left out, where the laboratory cannot be made; under CI that is a failure."""
+    """Root, and these tools."""
     missing = [tool for tool in [*TOOLS, *tools] if not find(tool)]
-    why = None
-    if os.geteuid() != 0:
-        why = "network namespaces need root"
-    elif missing:
-        why = f"these tools are missing: {', '.join(missing)}"
-    if why and os.environ.get("CI") == "true":
-        pytest.fail(f"left out under CI: {why}")
-    return pytest.mark.skipif(bool(why), reason=f"left out: {why}")
+    why = "network namespaces need root" if os.geteuid() != 0 else f"tools are missing: {missing}" if missing else ""
+    return left_out(why)
 
 
 def find(tool):
@@ -251,10 +243,9 @@ class Lab:
         self.service.stop(how)
         self.command("closed")
 
-    def start_gateway(self, config, options=""):
-        """`camlock run` in the box's network, with the segment's door and without any capability; `options` are more
-        lines of the table `gateway`."""
-        self.gateway = Gateway(self, config, options)
+    def start_gateway(self, config, own="", ready=True):
+        """`own`: more lines of the table `gateway`; `ready`: whether it is to be ready at once."""
+        self.gateway = Gateway(self, config, own, ready=ready)
         self.stack.callback(self.gateway.__exit__)
         return self.gateway
 
@@ -283,53 +274,41 @@ class Lab:
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
     def flush(self):
+        assert "records" in self.control({"flush": True})
+
+    def control(self, command):
+        """The service's answer to a command of root's."""
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as control:
-            control.settimeout(10)
+            control.settimeout(20)
             control.connect(str(self.run_dir / "control.sock"))
-            control.sendall(b'{"flush":true}\n')
-            assert json.loads(control.makefile().readline())
+            control.sendall(json.dumps(command).encode() + b"\n")
+            return json.loads(control.makefile().readline())
 
 
-class Gateway(peers.Process):
-    """The main process; its clients come to the box's outer address."""
+class Gateway(peers.Gateway):
+    """In the box's network, without any capability, with the segment's door; its clients come to the box's outer address."""
 
-    def __init__(self, lab, config, options=""):
-        self.lab, self.token = lab, secrets.token_hex(16)
-        self.port, self.admin_port = 8322, 9322
-        self.state = lab.work / "gateway-state"
-        self.state.mkdir(exist_ok=True)
-        os.chown(self.state, GATEWAY_USER, GATEWAY_USER)
-        file = lab.work / "gateway.toml"
-        file.write_text(
-            f'[gateway]\nstate_dir = "{self.state}"\nnames = ["{BOX}"]\nsegment = "{lab.run_dir}"\n{options}'
-            f'[rtsp]\nlisten = ["{BOX}:{self.port}"]\n'
-            f'[admin]\nlisten = "127.0.0.1:{self.admin_port}"\ntoken = "{self.token}"\n' + config
-        )
+    host = BOX
+
+    def __init__(self, lab, config, own, **options):
+        self.lab = lab
+        state = lab.work / "gateway-state"
+        state.mkdir(exist_ok=True)
+        os.chown(state, GATEWAY_USER, GATEWAY_USER)
         with within(lab.box):
-            super().__init__(
-                find("setpriv"), f"--reuid={GATEWAY_USER}", f"--regid={GATEWAY_USER}", f"--groups={SEGMENT_USER}",
-                "--inh-caps=-all", "--bounding-set=-all", lab.binary, "run", "--config", file,
-            )
-        self.ca = self.state / "ca.pem"
+            super().__init__(lab.work, config, own=f'segment = "{lab.run_dir}"\n{own}', **options)
 
-    def page(self, path):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.admin_port}{path}", headers={"Authorization": f"Bearer {self.token}"}
-        )
-        with within(self.lab.box):
-            body = urllib.request.urlopen(request, timeout=5).read().decode()
-        return body if path == "/metrics" else json.loads(body)
+    def command(self):
+        return [
+            find("setpriv"), f"--reuid={GATEWAY_USER}", f"--regid={GATEWAY_USER}", f"--groups={SEGMENT_USER}",
+            "--inh-caps=-all", "--bounding-set=-all", self.lab.binary, "run", "--config", self.config,
+        ]
 
-    def wait_health(self, stream, state, seconds=20):
-        def told():
-            with contextlib.suppress(OSError):
-                return self.page("/readyz")["streams"][stream]["state"] == state or not self.alive()
+    def near_admin(self):
+        return within(self.lab.box)
 
-        wait_for(told, lambda: f"{stream} is not {state}:\n{self.said()}", seconds)
-        assert self.alive(), self.said()
-
-    def url(self, stream, login):
-        return f"rtsps://{login}@{BOX}:{self.port}/{stream}"
+    def near_clients(self):
+        return within(self.lab.out)
 
 
 def quiet(namespace):
@@ -337,14 +316,6 @@ def quiet(namespace):
     with within(namespace):
         for which in ["all", "default"]:
             pathlib.Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1")
-
-
-def wait_for(done, why, seconds=20):
-    """Until `done()` is true; `why` (a text or a function) goes into the failure."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, why() if callable(why) else why
-        time.sleep(0.05)
 
 
 def reachable(path):

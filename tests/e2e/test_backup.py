@@ -8,6 +8,7 @@ import tarfile
 import pytest
 
 import peers
+from conftest import left_out
 
 
 def places(root):
@@ -91,7 +92,7 @@ def test_round_trip_byte_for_byte(box, tmp_path):
     assert b"exists" in backup(box, file).stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="left out without root: files of other users")
+@left_out(os.geteuid() and "files of other users need root")
 def test_owners_come_back_by_name(box, tmp_path):
     os.chown(box / "etc/secrets/door", 0, 65534)
     os.chown(box / "state/ca.key", 65534, 4242)

@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 import peers
+from conftest import left_out
 
 DAYS = ["2026-11-27", "2026-11-28", "2026-11-29"]
 
@@ -246,7 +247,7 @@ def test_what_is_not_there_is_said(tmp_path):
     assert done.returncode == 2 and b"a UTC day" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="left out without root: a full disk (a small tmpfs in a mount namespace)")
+@left_out(os.geteuid() and "a small tmpfs needs root")
 def test_a_full_disk_is_said_and_leaves_a_whole_ledger(tmp_path):
     inside = f"""
         set -e
