@@ -31,7 +31,7 @@ class Recording:
 
 
 class Recorder:
-    """`processes` are those that record. They end with the test."""
+    """`processes` are those that record; they end with the test. `stored(name)`: the stills of one a second so far."""
 
     processes = ()
 
@@ -89,15 +89,16 @@ class Motion(Recorder):
     def of(self, number):
         return self.folder / str(number)
 
+    def stored(self, name):
+        return sorted(self.of(self.names.index(name) + 1).glob("*-snapshot.jpg"))
+
     def recording(self, name):
-        folder = self.of(self.names.index(name) + 1)
-        (film,) = folder.glob("*.mp4")
-        stills = sorted(folder.glob("*-snapshot.jpg"))
+        (film,) = self.of(self.names.index(name) + 1).glob("*.mp4")
         log = self.log.read_text()
         complaints = [line for line in log.splitlines() if re.search(r"\[(EMG|ALR|CRT|ERR|WRN)\]|[Rr]econnect", line)]
         if log.count(" connected") != len(self.names):
             complaints.append("it connected more than once")
-        return Recording(*decode(film), read_stills(stills), complaints)
+        return Recording(*decode(film), read_stills(self.stored(name)), complaints)
 
 
 class ZoneMinder(Recorder):
@@ -169,14 +170,17 @@ class ZoneMinder(Recorder):
         self.complaints = self.sql("SELECT Component, Code, Message FROM Logs WHERE Level < 0")
         super().stop()
 
+    def stored(self, name):
+        # It stores every picture.
+        number = self.names.index(name) + 1
+        return sorted(self.folder.glob(f"events/{number}/*/*/*-capture.jpg"))[::FPS]
+
     def recording(self, name):
         number = self.names.index(name) + 1
         (event,) = (self.folder / f"events/{number}").glob("*/*")
         (film,) = event.glob("*.mp4")
         complaints = [" ".join(rest) for component, *rest in self.complaints if component == f"zmc_m{number}"]
-        # It stores every picture as a JPEG too: one a second is looked at.
-        stills = sorted(event.glob("*-capture.jpg"))[::FPS]
-        return Recording(*decode(film), read_stills(stills), complaints)
+        return Recording(*decode(film), read_stills(self.stored(name)), complaints)
 
     def __exit__(self, *what):
         super().__exit__(*what)

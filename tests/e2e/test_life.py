@@ -215,7 +215,7 @@ def test_a_reload_takes_a_grant_away_at_once(one, work, guard):
         text = gateway.config.read_text()
         gateway.config.write_text("broken = ")
         gateway.process.send_signal(signal.SIGHUP)
-        time.sleep(1)
+        peers.wait_for(lambda: "camlock_config_stale 1\n" in gateway.page("/metrics"), gateway.said)
         assert player.alive() and gateway.alive(), "a file with faults must change nothing"
         gateway.config.write_text(text.replace(guard, guard.replace('"*"', '"elsewhere/*"')))
         gateway.process.send_signal(signal.SIGHUP)

@@ -30,7 +30,7 @@ SCANNER = ("02:0a:00:00:00:22", "10.77.0.67")
 LONELY = ("02:0a:00:00:00:23", "10.77.0.68")
 GATEWAY_MAC = "02:ca:0a:4d:00:01"
 PASSWORD = "planted-guard-password"
-SECONDS = 60
+SECONDS = 30
 # TCP and ARP are answered, so the device's kernel sends more of them than the test does.
 ANSWERED = {"kind_tcp", "kind_arp", "kind_dns", "kind_dns_over_tls"}
 # What connections said, as the sink tells it beside what the observer saw.
@@ -114,12 +114,13 @@ def test_pictures_flow_and_each_attempt_is_counted_and_listed_and_stays_inside(l
     device = hostile(lab, SECONDS)
     with within(lab.out):
         url = gateway.url("door/main", f"guard:{PASSWORD}")
-        played = peers.play_ffmpeg(peers.FFMPEG_OLD, url, 25 * (SECONDS - 10), tmp_path, timeout=2 * SECONDS, sound=False)
+        played = peers.play_ffmpeg(peers.FFMPEG_OLD, url, 25 * SECONDS, tmp_path, timeout=4 * SECONDS, sound=False)
     done = json.loads(device.first_line(r"^\{.*", SECONDS + 20)[0])
     mark(lab, outside)
     assert leaked(outside.frames()) == []
-    assert peers.consecutive(played.numbers()) and len(played.numbers()) >= 25 * (SECONDS - 15), played.errors
-    assert done["lost"] == 0 and done["rounds"] >= SECONDS * 0.8
+    assert peers.consecutive(played.numbers()) and len(played.numbers()) == 25 * SECONDS, played.errors
+    # One a second, if the machine has time for it.
+    assert done["lost"] == 0 and done["rounds"] >= SECONDS / 3
     compare_counters(lab, counted_before, done["rounds"])
     compare_ledger(rows(lab, HOSTILE[0]), before, done["rounds"])
 
