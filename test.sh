@@ -126,7 +126,7 @@ stage_smoke() {
 stage_mutants() {
   [ "$(cargo mutants --version 2>/dev/null)" = "cargo-mutants $MUTANTS_VERSION" ] ||
     cargo install --quiet --locked "cargo-mutants@$MUTANTS_VERSION"
-  cargo mutants --file 'src/hub/**/*.rs' --output target --colors never -- --lib hub:: || [ $? = 2 ]
+  cargo mutants --file 'src/hub/**/*.rs' --output target --colors never -- --lib hub:: || [[ $? = [23] ]]  # some were missed, or went on for ever
   python3 - target/mutants.out/outcomes.json <<'END'
 import json, sys
 found = json.load(open(sys.argv[1]))

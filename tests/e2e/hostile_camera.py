@@ -1,6 +1,8 @@
 """A camera that means harm: one mode a process, only standard library, only loopback.
 
     python3 hostile_camera.py MODE --port PORT --record FILE [--third HOST:PORT] [--marker TEXT]
+    python3 hostile_camera.py MODE --stdin     one connection: the socket that is its standard input (tests/hostile.rs)
+    python3 hostile_camera.py --list           the modes: name, right ends, limit in seconds, whether Basic is allowed
 
 Prints `listening PORT`. What the gateway sent is appended to FILE; FILE.events gets a JSON line for each step, with
 the time of CLOCK_MONOTONIC: `connect`, `attack` (the first hostile byte, or the begin of the silence), `closed` (the
@@ -10,6 +12,7 @@ import argparse
 import itertools
 import json
 import math
+import os
 import pathlib
 import socket
 import sys
@@ -51,9 +54,8 @@ def reference(t):
 
 
 def serve(run, options):
-    listener = socket.create_server(("127.0.0.1", options.port), backlog=8)
     record, lock = open(options.record, "ab"), threading.Lock()
-    events = open(f"{options.record}.events", "a")
+    events = open(os.devnull if options.stdin else f"{options.record}.events", "a")
 
     def connection(sock, number):
         def say(event):
@@ -74,6 +76,10 @@ def serve(run, options):
         finally:
             sock.close()
 
+    if options.stdin:
+        print("ready", flush=True)
+        return connection(socket.socket(fileno=0), 0)
+    listener = socket.create_server(("127.0.0.1", options.port), backlog=8)
     print("listening", listener.getsockname()[1], flush=True)
     for number in range(1000):
         sock, _ = listener.accept()
@@ -82,12 +88,18 @@ def serve(run, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("mode", choices=[*MODES, *MARKERS, "reference"])
+    parser.add_argument("mode", choices=[*MODES, *MARKERS, "reference"], nargs="?")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--stdin", action="store_true")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--record", required=True)
+    parser.add_argument("--record", default=os.devnull)
     parser.add_argument("--third", default="127.0.0.77:9")
     parser.add_argument("--marker", default="MARKER")
     options = parser.parse_args()
+    if options.list:
+        for name, mode in MODES.items():
+            print(name, ",".join(mode.ends), mode.within, mode.basic, sep="\t")
+        return
     runs = {name: mode.run for name, mode in {**MODES, **MARKERS}.items()}
     serve({"reference": reference, **runs}[options.mode], options)
 
