@@ -5,7 +5,7 @@
 #   ./test.sh            everything that a change must pass; CI runs it
 #   ./test.sh nightly    what takes hours: long fuzzing, a long soak, each hostile camera by itself, mutants, foreign builds
 #   ./test.sh STAGE...   some stages: install format lint unit oracles docs deny instructions build deb e2e vm soak fuzz
-#                        mutants foreign
+#                        vm_soak_fuzz mutants foreign
 #   ./test.sh --soak MINUTES   the soak for so long, with what it needs
 #
 # Debian 12 and Rust by rustup are assumed; packages are installed as root or through sudo. In CI, where CI=true is set,
@@ -108,10 +108,8 @@ stage_soak() {
 }
 # So many seconds for each target, corpora included; fuzz/run says how to go on longer.
 stage_fuzz() { fuzz/run "$FUZZ_SECONDS"; }
-# The emulated machine and the soak take a core and a half together, and much of both is waiting. Fuzzing gets what they leave.
-stage_vm_soak_fuzz() {
-  JOBS=1 together vm soak fuzz
-}
+# The emulated machine needs one core, the soak half of one and mostly waits; fuzzing gets what they leave.
+stage_vm_soak_fuzz() { JOBS=1 together vm soak fuzz; }
 # Most tests wait most of the time: two workers, and what shares a fixture in one of them (tests/e2e/conftest.py).
 stage_e2e() { e2e --durations=15 --dist loadgroup --no-loadscope-reorder -n 2 tests/e2e; }
 # One client plays one camera; a camera on the segment is played, and the segment is shown to hold.
@@ -126,7 +124,8 @@ stage_smoke() {
 stage_mutants() {
   [ "$(cargo mutants --version 2>/dev/null)" = "cargo-mutants $MUTANTS_VERSION" ] ||
     cargo install --quiet --locked "cargo-mutants@$MUTANTS_VERSION"
-  cargo mutants --file 'src/hub/**/*.rs' --output target --colors never -- --lib hub:: || [[ $? = [23] ]]  # some were missed, or went on for ever
+  # 2 and 3: some were missed, or went on for ever.
+  cargo mutants --file 'src/hub/**/*.rs' --output target --colors never -- --lib hub:: || [[ $? = [23] ]]
   python3 - target/mutants.out/outcomes.json <<'END'
 import json, sys
 found = json.load(open(sys.argv[1]))
