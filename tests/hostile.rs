@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use camlock::ingest::camera::airlock::{BasicPolicy, Login, LoginMemory, Request, open};
+use camlock::ingest::camera::airlock::{
+    BasicPolicy, Login, LoginMemory, Report, Request, Sink, Unit, open,
+};
 use camlock::media::Kinds;
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
@@ -44,6 +46,14 @@ async fn each_hostile_camera_gets_a_named_end() {
     }
     let faults: Vec<_> = running.join_all().await.into_iter().flatten().collect();
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// The media is not what is looked at.
+struct Unwatched;
+
+impl Sink for Unwatched {
+    fn unit(&mut self, _: Unit) {}
+    fn report(&mut self, _: Report) {}
 }
 
 /// What `hostile_camera.py --list` says of each.
@@ -101,10 +111,11 @@ async fn end_of(mode: &Mode) -> &'static str {
     let opened = open(stream, redial, &request, LoginMemory::Nothing, std::future::pending()).await;
     let reason = match opened {
         Err(failure) => failure.reason,
-        Ok(mut opened) => {
-            while opened.items.next().await.is_some() {}
-            opened.running.ended().await.reason
-        }
+        Ok(mut session) => loop {
+            if let Err(reason) = session.step(&mut Unwatched).await {
+                break reason;
+            }
+        },
     };
     child.kill().unwrap();
     child.wait().unwrap();
