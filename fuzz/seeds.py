@@ -271,6 +271,33 @@ def interleaved():
     }
 
 
+def depacketise():
+    def packet(payload, marker=1, lost=0, step=0):
+        return bytes([len(payload), marker | lost << 1, step & 255]) + payload
+
+    sps, pps = base64.b64decode(SPS), base64.b64decode(PPS)
+    sets = b"\x18" + b"".join(struct.pack(">H", len(nal)) + nal for nal in (sps, pps, b"\x06sei"))
+    h264 = [packet(sets, 0), packet(b"\x7c\x85abc", 0), packet(b"\x7c\5d", 0), packet(b"\x7c\x45e"),
+            packet(b"\x41a\0\0\1\x41b\0\0", step=9), packet(b"\x41p", 0, step=9), packet(b"\x41q", 0, step=9),
+            packet(b"\x06s", step=9), packet(b"\x7c\x81x", 0, step=9), packet(b"\x7c\x41y", lost=1),
+            packet(b"\x18\0\2\x67\xff\0\2\x68\xff\0\2\x65a", step=9), packet(b"\x41r", step=9)]
+    h265 = [packet(b"\x60\1\0\3\x42\1a\0\3\x44\1b", 0), packet(b"\x62\1\x93abc", 0),
+            packet(b"\x62\1\x53end"), packet(b"\x02\1p", step=9), packet(b"\x62\1\x93x", 0, step=9),
+            packet(b"\x02\1q", lost=1, step=9), packet(b"\x26\1", step=9)]
+    jpeg = [packet(b"\0\0\0\0\1\x32\x08\6first", 0), packet(b"\0\0\0\5\1\x32\x08\6last"),
+            packet(b"\0\0\0\0\x41\x32\x0a\6\0\4\xff\xffx", step=9), packet(b"\0\0\0\0\1\x32\x08\6", step=9)]
+    aac = [packet(b"\0\x10\0\x18abc"), packet(b"\0\x20\0\x10\0\x08abc", step=9),
+           packet(b"\0\x10\0\x30abc", 0, step=9), packet(b"\0\x10\0\x30def"), packet(b"\0\x10\0\x30abc", 0, step=9),
+           packet(b"\0\x10\0\x18new", lost=1, step=9)]
+    big = [packet(b"\x7c\x85" + b"a" * 200, 0), packet(b"\x7c\5" + b"b" * 200, 0), packet(b"\x41c", step=9)]
+    samples = [packet(b"samples of"), packet(b"12 or 24 oct", step=9), packet(b"odd", step=9)]
+    return {
+        "h264": b"\0" + b"".join(h264), "h265": b"\1" + b"".join(h265), "jpeg": b"\2" + b"".join(jpeg),
+        "aac": b"\3" + b"".join(aac), "over": b"\x08" + b"".join(big),
+        **{f"samples-{n}": bytes([n]) + b"".join(samples) for n in (4, 5, 6, 7)},
+    }
+
+
 def jpeg():
     pictures = {path.stem: path.read_bytes() for path in sorted(MEDIA.glob("jpeg_*.jpg"))}
     inputs = {name: b"\x08\x06" + piece(picture) for name, picture in pictures.items()}
@@ -444,6 +471,7 @@ write("aac", aac())
 write("airlock_response", airlock_response())
 write("config", config())
 write("digest", digest())
+write("depacketise", depacketise())
 write("interleaved", interleaved())
 write("jpeg", jpeg())
 write("nal_policy", nal_policy())

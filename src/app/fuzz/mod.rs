@@ -18,7 +18,7 @@ mod rtsp;
 mod segment;
 mod server;
 
-pub use crate::ingest::camera::airlock::fuzz::{airlock_response, interleaved};
+pub use crate::ingest::camera::airlock::fuzz::{airlock_response, depacketise, interleaved};
 pub use config::config;
 pub use digest::digest;
 pub use frame::segment_frame;
@@ -33,10 +33,11 @@ pub use crate::serve::tunnel::fuzz::tunnel;
 pub type Check = fn(&[u8]);
 
 /// Every check by its name: that of its file in `fuzz/fuzz_targets` and of its corpus.
-pub const TARGETS: [(&str, Check); 15] = [
+pub const TARGETS: [(&str, Check); 16] = [
     ("aac", aac),
     ("airlock_response", airlock_response),
     ("config", config),
+    ("depacketise", depacketise),
     ("digest", digest),
     ("interleaved", interleaved),
     ("jpeg", jpeg),

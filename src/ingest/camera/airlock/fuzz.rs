@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use memchr::memmem;
 use url::Url;
 
+pub use super::client::fuzz::depacketise;
 use super::client::{Client, Next};
 use super::{BasicPolicy, EndReason, Login, LoginMemory, Report, Request, Sink, Unit};
 use crate::media::Kinds;

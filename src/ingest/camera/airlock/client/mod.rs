@@ -9,6 +9,8 @@ mod budget;
 mod counts;
 mod describe;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod jpeg;
 mod login;
 mod meter;
