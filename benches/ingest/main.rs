@@ -3,12 +3,11 @@
 //! N simulated cameras of 4 Mbit/s, 25 pictures a second, a key frame each second, at real pace. In turn, five
 //! rounds:
 //!
-//! - the gateway: airlock, retina, policy, hub; no reader;
-//! - bare retina: a process that pulls the same cameras and drops each access unit.
+//! - the gateway: airlock, depacketisers, policy, hub; no reader;
+//! - bare retina, with its own RTSP client: a process that pulls the same cameras and drops each access unit.
 //!
-//! Counted is the pulling process alone: user and system time, its share of the kernel's TCP included; the gateway's
-//! loopback hop is in it. The cameras run in a process of their own. Figure: CPU-seconds for each Gbit of coded
-//! pictures. Connecting is not in the window.
+//! Counted is the pulling process alone: user and system time, its share of the kernel's TCP included. The cameras run
+//! in a process of their own. Figure: CPU-seconds for each Gbit of coded pictures. Connecting is not in the window.
 //!
 //! `INGEST_CAMERAS` (default 1,10,100,200), `INGEST_SECONDS` (window, 8) and `INGEST_KBIT` (4000) change the load.
 

@@ -35,7 +35,7 @@ use shared::{Result, child, reader};
 const IDLE: f64 = 25.0 * 1024.0;
 /// A reader that keeps up.
 const READER: f64 = 60.0;
-/// A camera stream of 4 Mbit/s beside its ring: airlock, depacketiser, loopback hop, tasks, and what the allocator
+/// A camera stream of 4 Mbit/s beside its ring: airlock, depacketiser, task, and what the allocator
 /// rounds up.
 const CAMERA: f64 = 2.5 * 1024.0;
 /// What may stay behind after the churn.

@@ -69,7 +69,7 @@ def paced(t, make, rate=20_000_000):
         t.pause(begin + sent / rate - time.monotonic())
 
 
-@mode("unit_bytes", "byte_rate", "unacknowledged", "depacketiser", within=1)
+@mode("unit_bytes", "byte_rate", within=1)
 def endless_unit(t):
     t.play()
     stream, first = Stream(), [True]
@@ -126,14 +126,14 @@ def tiny_fragments(t):
     t.flood(lambda: b"".join(stream.packet(1000, b"\x7c\x05\x55", False) for _ in range(200)))
 
 
-@mode("unit_nals", "bad_packets", "depacketiser", "unit_bytes", "byte_rate", within=1)
+@mode("unit_nals", "bad_packets", "unit_bytes", "byte_rate", within=1)
 def start_codes(t):
     t.play()
     stream = Stream()
     paced(t, lambda: b"".join(stream.packet(1000, b"\x41" + b"\0\0\1\x41" * 320, False) for _ in range(20)))
 
 
-@mode("unacknowledged", "unit_rate", "no_first_unit", "depacketiser", within=10)
+@mode("unit_rate", "no_first_unit", within=10)
 def lonely_sei(t):
     """Each access unit is an SEI: none is a picture."""
     t.play()
@@ -146,7 +146,7 @@ def lonely_sei(t):
     paced(t, unit, 400_000)
 
 
-@mode("unacknowledged", "stalled", "byte_rate", within=5)
+@mode("stalled", "byte_rate", within=5)
 def pinned_fragment(t):
     """One track begins a picture and never ends it, the other plays at 10 MB/s."""
     second = description(control="track2")
@@ -186,13 +186,13 @@ def lawful_maximum(t):
     raise Done
 
 
-@mode("bad_packets", "depacketiser")
+@mode("bad_packets")
 def random_rtp(t):
     t.play()
     t.flood(lambda: b"".join(framed(random.choice((0, 0, 0, 1)), random.randbytes(random.randrange(1, 1400))) for _ in range(50)))
 
 
-@mode("bad_packets", "unit_bytes", "unit_nals", "depacketiser", "byte_rate", "unacknowledged", "unit_rate", "no_first_unit", "overhead", within=10)
+@mode("bad_packets", "unit_bytes", "unit_nals", "byte_rate", "unit_rate", "no_first_unit", "overhead", within=10)
 def random_payloads(t):
     """Lawful headers, noise behind."""
     t.play()
@@ -266,7 +266,7 @@ def random_timestamps(t):
     raise Done
 
 
-@mode("unit_rate", "byte_rate", "unacknowledged", within=6)
+@mode("unit_rate", "byte_rate", within=6)
 def random_timestamps_fast(t):
     t.play()
     stream, sets, slice_ = Stream(), pictures_of("door.h264")[0][:2], pictures_of("door.h264")[1][-1]

@@ -184,8 +184,8 @@ def in_h265_sets(name, dress, *drops):
 
 in_h265_sets("marker_in_h265_parameter_tails", lambda sets, m: [nal + m for nal in sets])
 in_h265_sets("marker_in_h265_vps_extension", lambda sets, m: [extended(sets[0], m), *sets[1:]])
-in_h265_sets("marker_in_h265_sps_extension", lambda sets, m: [sets[0], extended(sets[1], m), sets[2]], "depacketiser")
-in_h265_sets("marker_in_h265_pps_extension", lambda sets, m: [*sets[:2], extended(sets[2], m)], "depacketiser")
+in_h265_sets("marker_in_h265_sps_extension", lambda sets, m: [sets[0], extended(sets[1], m), sets[2]])
+in_h265_sets("marker_in_h265_pps_extension", lambda sets, m: [*sets[:2], extended(sets[2], m)])
 
 
 @marks(clip="h265")

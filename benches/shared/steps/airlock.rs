@@ -1,4 +1,4 @@
-//! A camera's interleaved frames, checked and written anew.
+//! A camera's interleaved frames, checked and depacketised.
 
 use std::time::Instant;
 

@@ -62,7 +62,7 @@ pub fn install(settings: Settings) {
     }
 }
 
-/// The camera-side library quotes camera bytes and the door's token in its messages, and the TLS library has a
+/// The camera-side library quotes camera bytes in its messages, and the TLS library has a
 /// line for each peer that names itself by an address: neither is ever logged. What matters of both is
 /// told by us, with bounds.
 fn filter(level: Level) -> Targets {
