@@ -1,7 +1,7 @@
 """The n-th read, write or accept of the gateway fails, for each n: it neither panics nor ends, and plays again.
 
 Each n has a gateway of its own with `fault.c` preloaded, so that n counts the calls of the whole process on internet
-sockets from its start: opening the camera, the hop to the depacketiser, the clients' TLS and media, the admin listener.
+sockets from its start: the camera, the clients' TLS and media, the admin listener.
 A simulated camera sends; clients that take pictures over TLS come until the fault was given, and then one more has to get
 pictures. For some n that one is ffmpeg, and decodes them.
 """
