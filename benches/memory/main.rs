@@ -7,9 +7,10 @@
 //! - idle: the gateway without cameras, some seconds after its start;
 //! - a reader: one camera of 4 Mbit/s, 25 pictures a second, a key frame each second, at real pace; 0 and then N
 //!   readers over TLS 1.3, read for 30 s. Before the first reading the ring is full and a few readers have come and gone;
-//! - a camera: N of them, a reader each (so that each unit lies in the ring as it came and as it goes out), less the
+//! - a camera: N of them, a reader each, less the
 //!   rings (`camlock_stream_ring_bytes`), the readers, and what the gateway has with the fewest cameras. Without readers
-//!   too: then the rings hold half of what they count;
+//!   too: then the rings hold the current group alone;
+//! - a camera nobody watches: 200 of 4 Mbit/s with a key frame every two seconds; all that the process has, shared among them;
 //! - the budget of 200 cameras with 5 readers each: the sum of the constants below and the rings;
 //! - churn: 10,000 connections, half of which end in the middle of the handshake or of the media, and 2,000 times a
 //!   camera that drops its connection, in four turns. Before the first reading there are two such turns that do not
@@ -17,7 +18,7 @@
 //!   descriptors stand still. Readers come from several addresses of 127.0.0.0/8, so that none is held up by the
 //!   places before login of one source.
 //!
-//! `MEMORY_PARTS` (idle,readers,cameras,churn), `MEMORY_READERS` (1000), `MEMORY_SECONDS` (30), `MEMORY_SETTLE` (10),
+//! `MEMORY_PARTS` (idle,unwatched,readers,cameras,churn), `MEMORY_UNWATCHED` (200 cameras), `MEMORY_READERS` (1000), `MEMORY_SECONDS` (30), `MEMORY_SETTLE` (10),
 //! `MEMORY_CAMERAS` (1,50,100,200), `MEMORY_EACH` (5 readers), `MEMORY_CONNECTS` (10000) and `MEMORY_DROPPERS` (500
 //! cameras that drop four times) change the load.
 
@@ -38,12 +39,15 @@ const READER: f64 = 60.0;
 /// A camera stream of 4 Mbit/s beside its ring: airlock, depacketiser, task, and what the allocator
 /// rounds up.
 const CAMERA: f64 = 2.5 * 1024.0;
+/// A camera of 4 Mbit/s with a group of 2 s that nobody watches: 1.3 times the media of a group, and 0.3 MiB.
+const UNWATCHED: f64 = 1.3 * 1_000_000.0 / 1024.0 + 0.3 * 1024.0;
 /// What may stay behind after the churn.
 const DRIFT: f64 = 2.0 * 1024.0;
 
 #[derive(Debug, Default, serde::Serialize)]
 struct Figures {
     idle_kib: Option<f64>,
+    unwatched: Option<steady::Unwatched>,
     readers: Option<steady::Readers>,
     cameras: Vec<steady::Cameras>,
     churn: Option<churn::Churn>,
@@ -57,7 +61,7 @@ fn main() -> Result<()> {
         Some((role, _)) => return Err(format!("no role {role}").into()),
         None => {}
     }
-    let parts = setting("MEMORY_PARTS", "idle,readers,cameras,churn".to_owned());
+    let parts = setting("MEMORY_PARTS", "idle,unwatched,readers,cameras,churn".to_owned());
     let wanted = |part: &str| parts.split(',').any(|name| name.trim() == part);
     println!("memory: resident KiB of the gateway alone\n");
     println!("| what | measured | target | |");
@@ -67,6 +71,12 @@ fn main() -> Result<()> {
         let idle = steady::idle()?;
         row("idle", idle, IDLE);
         figures.idle_kib = Some(idle);
+    }
+    if wanted("unwatched") {
+        let unwatched = steady::unwatched()?;
+        let what = format!("each of {} cameras nobody watches", unwatched.cameras);
+        row(&what, unwatched.each_kib, UNWATCHED);
+        figures.unwatched = Some(unwatched);
     }
     if wanted("readers") {
         let readers = steady::readers()?;

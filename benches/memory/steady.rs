@@ -38,6 +38,15 @@ struct Held {
     rings_kib: f64,
 }
 
+/// Cameras that nobody watches.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct Unwatched {
+    pub cameras: u16,
+    held: Held,
+    /// The process included.
+    pub each_kib: f64,
+}
+
 /// Some readers on each camera.
 #[derive(Debug, serde::Serialize)]
 struct Budget {
@@ -69,6 +78,16 @@ pub(super) fn readers() -> Result<Readers> {
     let each_kib = (all_kib - none_kib) / number(readers)?;
     let lagged = stand.metric("camlock_stream_lagged_total")?;
     Ok(Readers { readers, none_kib, all_kib, each_kib, lagged })
+}
+
+/// Cameras of 4 Mbit/s with a group of two seconds, which nobody watches.
+pub(super) fn unwatched() -> Result<Unwatched> {
+    let cameras = setting("MEMORY_UNWATCHED", 200);
+    let stand = Stand::start(Load { gop: 50, ..load(cameras) })?;
+    stand.wait_for(cameras.into())?;
+    settle();
+    let held = Held::now(&stand)?;
+    Ok(Unwatched { cameras, held, each_kib: held.resident_kib / f64::from(cameras) })
 }
 
 /// `first` is the measurement with the fewest cameras; what the first camera alone brings is not in the constant.
