@@ -155,7 +155,7 @@ mod tests {
             Err(overload::Lack::Of(overload::Resource::Memory)),
             "no process has a single MiB"
         );
-        assert_eq!(metrics.overload.memory.level.get(), 1);
+        assert_eq!(metrics.overload.resource("memory").level.get(), 1);
         assert!(watched.all_got_on().is_err(), "not asked before");
         tokio::time::sleep(LOAD_SAMPLE).await;
         assert_eq!(watched.all_got_on(), Ok(()));

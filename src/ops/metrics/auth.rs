@@ -1,10 +1,8 @@
 //! Logins.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::encoding::EncodeLabelValue;
+
+use super::table::{Counter, Family, Gauge, Label, metrics};
 
 /// What became of a request's credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -21,48 +19,21 @@ pub enum LoginResult {
     Throttled,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LoginLabels {
-    result: LoginResult,
-}
-
-/// Logins.
-#[derive(Debug)]
-pub struct AuthMetrics {
-    logins: Family<LoginLabels, Counter>,
-    /// Passwords that needed a hash; equal ones that came together count each.
-    pub password_checks: Counter,
-    /// Pairs of source and account with failures not yet forgotten.
-    pub penalised_pairs: Gauge,
+metrics! {
+    /// Logins.
+    pub struct AuthMetrics {
+        logins: Family<Label<LoginResult>, Counter> =
+            "Requests of clients, by the result of checking their credentials";
+        pub password_checks: Counter =
+            "Client passwords checked against a password hash; the same password at the same time counts each time";
+        pub penalised_pairs as "login_failure_pairs": Gauge =
+            "Pairs of client address and account with recent failed logins";
+    }
 }
 
 impl AuthMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let this = Self {
-            logins: Family::default(),
-            password_checks: Counter::default(),
-            penalised_pairs: Gauge::default(),
-        };
-        registry.register(
-            "logins",
-            "Requests by what became of their credential",
-            this.logins.clone(),
-        );
-        registry.register(
-            "password_checks",
-            "Presented passwords that needed a password hash",
-            this.password_checks.clone(),
-        );
-        registry.register(
-            "login_failure_pairs",
-            "Pairs of source and account with failures not yet forgotten",
-            this.penalised_pairs.clone(),
-        );
-        this
-    }
-
     /// Counts one request.
     pub fn login(&self, result: LoginResult) {
-        self.logins.get_or_create(&LoginLabels { result }).inc();
+        self.logins.get_or_create(&[("result", result)]).inc();
     }
 }

@@ -1,17 +1,8 @@
 //! Whether what runs is what the configuration file says.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::encoding::EncodeLabelValue;
 
-/// What became of reloads.
-#[derive(Debug)]
-pub struct ConfigMetrics {
-    reloads: Family<OutcomeLabel, Counter>,
-    stale: Gauge,
-}
+use super::table::{Counter, Family, Gauge, Label, metrics};
 
 /// What became of one reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -24,33 +15,26 @@ pub enum ReloadOutcome {
     Refused,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabel {
-    outcome: ReloadOutcome,
+metrics! {
+    /// Reloads of the configuration.
+    pub struct ConfigMetrics = "config" {
+        reloads: Family<Label<ReloadOutcome>, Counter> = "Configuration reloads, by outcome";
+        stale: Gauge = "1 if the last configuration reload was refused or only partly applied, else 0";
+    }
 }
 
 impl ConfigMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let config = Self { reloads: Family::default(), stale: Gauge::default() };
-        let registry = registry.sub_registry_with_prefix("config");
-        registry.register("reloads", "Reloads, by what became of them", config.reloads.clone());
-        registry.register(
-            "stale",
-            "1 if the last reload left something of an older configuration in force",
-            config.stale.clone(),
-        );
-        config
-    }
-
     /// Counts a reload.
     pub fn reloaded(&self, outcome: ReloadOutcome) {
-        self.reloads.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.reloads.get_or_create(&[("outcome", outcome)]).inc();
         self.stale.set(i64::from(outcome != ReloadOutcome::Applied));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     #[test]

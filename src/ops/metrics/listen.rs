@@ -1,12 +1,9 @@
 //! Accept loops.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::encoding::EncodeLabelValue;
 
 use super::Up;
+use super::table::{Counter, Family, Gauge, Label, metrics};
 
 /// How a connection ended before it reached its handler, or that it broke there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -23,67 +20,34 @@ pub enum Ending {
     Panicked,
 }
 
-/// A listener, by its configured name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ListenerLabels {
-    /// The configured name.
-    listener: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EndingLabels {
-    listener: String,
-    reason: Ending,
-}
-
-/// Accept loops.
-#[derive(Debug)]
-pub struct ListenMetrics {
-    accepted: Family<ListenerLabels, Counter>,
-    open: Family<ListenerLabels, Gauge>,
-    endings: Family<EndingLabels, Counter>,
-    errors: Family<ListenerLabels, Counter>,
+metrics! {
+    /// Accept loops, by the listener's configured name.
+    pub struct ListenMetrics {
+        connections_accepted: Family<Label<String>, Counter> = "Client connections accepted, by listener";
+        connections_open: Family<Label<String>, Gauge> =
+            "Client connections open now, by listener; includes those in the TLS handshake";
+        connections_ended_early: Family<(Label<String>, Label<Ending>), Counter> =
+            "Client connections that ended before their first request or because of a bug, by listener and reason";
+        accept_errors: Family<Label<String>, Counter> = "Failed accept system calls, by listener";
+    }
 }
 
 impl ListenMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let this = Self {
-            accepted: Family::default(),
-            open: Family::default(),
-            endings: Family::default(),
-            errors: Family::default(),
-        };
-        registry.register("connections_accepted", "Connections accepted", this.accepted.clone());
-        registry.register(
-            "connections_open",
-            "Connections open, waiting ones too",
-            this.open.clone(),
-        );
-        registry.register(
-            "connections_ended_early",
-            "Connections that ended before their handler, or broke in it",
-            this.endings.clone(),
-        );
-        registry.register("accept_errors", "Failures of accept", this.errors.clone());
-        this
-    }
-
     /// Counts an accepted connection; the gauge falls when what is returned drops.
     pub fn opened(&self, listener: &str) -> Up {
-        let labels = ListenerLabels { listener: listener.to_owned() };
-        self.accepted.get_or_create(&labels).inc();
-        Up::new(self.open.get_or_create(&labels).clone())
+        let label = [("listener", listener.to_owned())];
+        self.connections_accepted.get_or_create(&label).inc();
+        Up::new(self.connections_open.get_or_create_owned(&label))
     }
 
     /// Counts an early end.
     pub fn ended(&self, listener: &str, reason: Ending) {
-        let labels = EndingLabels { listener: listener.to_owned(), reason };
-        self.endings.get_or_create(&labels).inc();
+        let labels = ([("listener", listener.to_owned())], [("reason", reason)]);
+        self.connections_ended_early.get_or_create(&labels).inc();
     }
 
     /// Counts a failure of accept.
     pub fn accept_error(&self, listener: &str) {
-        let labels = ListenerLabels { listener: listener.to_owned() };
-        self.errors.get_or_create(&labels).inc();
+        self.accept_errors.get_or_create(&[("listener", listener.to_owned())]).inc();
     }
 }

@@ -10,6 +10,7 @@ mod overload;
 mod process;
 mod rtsp_server;
 mod segment;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tunnel;
@@ -25,68 +26,68 @@ pub use config::{ConfigMetrics, ReloadOutcome};
 pub use hub::{HubMetrics, StreamMetrics, UnitRefused};
 pub use listen::{Ending, ListenMetrics};
 pub use overload::{OverloadMetrics, ScarceMetrics};
-pub use process::ProcessMetrics;
-pub use rtsp_server::{RtspConnection, RtspReader, RtspServerMetrics, RtspSession};
+pub use process::{BuildMetrics, ProcessMetrics};
+pub use rtsp_server::{RtspReader, RtspServerMetrics, RtspStreamMetrics};
 pub use segment::SegmentMetrics;
 pub use tunnel::{TunnelKind, TunnelMetrics};
 pub use up::Up;
 
-/// All metrics of a process. Modules take the `Arc` and touch typed fields only.
-///
-/// Each module's group of metrics has a file of its own here (`camera.rs`, `hub.rs`, ...), a struct with
-/// typed fields and `fn register(&mut Registry) -> Self`.
-#[derive(Debug)]
-pub struct Metrics {
+/// The groups, and their registration.
+macro_rules! groups {
+    ($($(#[$doc:meta])* $name:ident: $group:ident,)*) => {
+        /// All metrics of a process. Modules take the `Arc` and touch typed fields only.
+        ///
+        /// Each module's group of metrics has a file of its own here (`camera.rs`, `hub.rs`, ...) with a table of them.
+        #[derive(Debug)]
+        pub struct Metrics {
+            $($(#[$doc])* pub $name: $group,)*
+            registry: Registry,
+        }
+
+        impl Metrics {
+            fn register() -> Self {
+                let mut registry = Registry::with_prefix("camlock");
+                Self { $($name: $group::register(&mut registry),)* registry }
+            }
+        }
+    };
+}
+
+groups! {
     /// Cameras.
-    pub camera: CameraMetrics,
+    camera: CameraMetrics,
     /// Streams, rings and readers.
-    pub hub: HubMetrics,
+    hub: HubMetrics,
     /// RTSP server.
-    pub rtsp_server: RtspServerMetrics,
+    rtsp_server: RtspServerMetrics,
     /// Logins.
-    pub auth: AuthMetrics,
+    auth: AuthMetrics,
     /// Accept loops.
-    pub listen: ListenMetrics,
+    listen: ListenMetrics,
     /// Tunnels.
-    pub tunnel: TunnelMetrics,
+    tunnel: TunnelMetrics,
     /// Reloads of the configuration.
-    pub config: ConfigMetrics,
+    config: ConfigMetrics,
     /// Overload.
-    pub overload: OverloadMetrics,
+    overload: OverloadMetrics,
     /// The camera segment.
-    pub segment: SegmentMetrics,
+    segment: SegmentMetrics,
+    /// What runs.
+    build: BuildMetrics,
     /// The process itself.
-    pub process: ProcessMetrics,
-    registry: Registry,
+    process: ProcessMetrics,
 }
 
 impl Metrics {
-    /// Registers everything once.
+    /// Registers everything once. A gauge whose resting value is not 0 has it at once.
     pub fn new() -> Arc<Self> {
-        let mut registry = Registry::with_prefix("camlock");
-        let camera = CameraMetrics::register(&mut registry);
-        let hub = HubMetrics::register(&mut registry);
-        let rtsp_server = RtspServerMetrics::register(&mut registry);
-        let auth = AuthMetrics::register(&mut registry);
-        let listen = ListenMetrics::register(&mut registry);
-        let tunnel = TunnelMetrics::register(&mut registry);
-        let config = ConfigMetrics::register(&mut registry);
-        let overload = OverloadMetrics::register(&mut registry);
-        let segment = SegmentMetrics::register(&mut registry);
-        let process = ProcessMetrics::register(&mut registry);
-        Arc::new(Self {
-            auth,
-            camera,
-            hub,
-            listen,
-            rtsp_server,
-            tunnel,
-            config,
-            overload,
-            segment,
-            process,
-            registry,
-        })
+        let metrics = Self::register();
+        metrics.build.show();
+        metrics.segment.serves.set(1);
+        for resource in ["cpu", "memory"] {
+            drop(metrics.overload.resource(resource));
+        }
+        Arc::new(metrics)
     }
 
     /// The Prometheus (OpenMetrics) text.

@@ -1,141 +1,77 @@
 //! Metrics of the RTSP server.
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
-
 use super::Up;
+use super::table::{Counter, Family, Gauge, Label, metrics};
 
-/// Per listener: connections and sessions. Per stream: readers and what they were sent.
-#[derive(Debug)]
-pub struct RtspServerMetrics {
-    connections: Family<Listener, Gauge>,
-    sessions: Family<Listener, Gauge>,
-    readers: Family<Stream, Gauge>,
-    bytes: Family<Stream, Counter>,
-    units: Family<Stream, Counter>,
-    lagged: Family<Stream, Counter>,
-    skipped: Family<Stream, Counter>,
-}
-
-/// A listener's configured name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Listener {
-    listener: String,
-}
-
-/// A stream's configured name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Stream {
-    stream: String,
-}
-
-/// A connection, counted while it is held.
-#[derive(Debug)]
-pub struct RtspConnection {
-    _up: Up,
-}
-
-/// A session, counted while it is held.
-#[derive(Debug)]
-pub struct RtspSession {
-    _up: Up,
+metrics! {
+    /// Per listener: connections and sessions. Per stream: readers and what they were sent.
+    pub struct RtspServerMetrics = "rtsp" {
+        connections: Family<Label<String>, Gauge> = "RTSP connections of clients open now, by listener";
+        sessions: Family<Label<String>, Gauge> = "RTSP sessions of clients open now, by listener";
+    }
+    /// Readers of one stream.
+    pub struct RtspStreamMetrics by stream {
+        readers: Gauge = "RTSP sessions that play a stream now";
+        sent_bytes: Counter = "Bytes of media sent to RTSP readers, with interleaved headers, by stream";
+        sent_units: Counter = "Access units sent to RTSP readers, by stream";
+        lagged: Counter = "Times that an RTSP reader was too slow and skipped access units, by stream";
+        skipped_units: Counter = "Access units that RTSP readers skipped because they were too slow, by stream";
+    }
 }
 
 /// A reader that plays, counted while it is held; its counters are looked up once.
 #[derive(Debug)]
 pub struct RtspReader {
     _up: Up,
-    bytes: Counter,
-    units: Counter,
-    lagged: Counter,
-    skipped: Counter,
+    stream: RtspStreamMetrics,
 }
 
 impl RtspServerMetrics {
-    /// Registers the group.
-    pub fn register(registry: &mut Registry) -> Self {
-        let registry = registry.sub_registry_with_prefix("rtsp");
-        let this = Self {
-            connections: Family::default(),
-            sessions: Family::default(),
-            readers: Family::default(),
-            bytes: Family::default(),
-            units: Family::default(),
-            lagged: Family::default(),
-            skipped: Family::default(),
-        };
-        registry.register("connections", "RTSP connections", this.connections.clone());
-        registry.register("sessions", "RTSP sessions", this.sessions.clone());
-        registry.register("readers", "Sessions that play", this.readers.clone());
-        registry.register(
-            "sent_bytes",
-            "Interleaved media bytes given to readers",
-            this.bytes.clone(),
-        );
-        registry.register("sent_units", "Access units given to readers", this.units.clone());
-        registry.register("lagged", "Times a reader fell behind", this.lagged.clone());
-        registry.register(
-            "skipped_units",
-            "Units that readers who fell behind missed",
-            this.skipped.clone(),
-        );
-        this
+    /// Counts a connection of `listener` while it is held.
+    pub fn connection(&self, listener: &str) -> Up {
+        Up::new(self.connections.get_or_create_owned(&[("listener", listener.to_owned())]))
     }
 
-    /// Counts a connection of `listener`.
-    pub fn connection(&self, listener: &str) -> RtspConnection {
-        let label = Listener { listener: listener.to_owned() };
-        RtspConnection { _up: Up::new(self.connections.get_or_create(&label).clone()) }
-    }
-
-    /// Counts a session of `listener`.
-    pub fn session(&self, listener: &str) -> RtspSession {
-        let label = Listener { listener: listener.to_owned() };
-        RtspSession { _up: Up::new(self.sessions.get_or_create(&label).clone()) }
+    /// Counts a session of `listener` while it is held.
+    pub fn session(&self, listener: &str) -> Up {
+        Up::new(self.sessions.get_or_create_owned(&[("listener", listener.to_owned())]))
     }
 
     /// Counts a reader of `stream`.
     pub fn reader(&self, stream: &str) -> RtspReader {
-        let label = Stream { stream: stream.to_owned() };
-        RtspReader {
-            _up: Up::new(self.readers.get_or_create(&label).clone()),
-            bytes: self.bytes.get_or_create(&label).clone(),
-            units: self.units.get_or_create(&label).clone(),
-            lagged: self.lagged.get_or_create(&label).clone(),
-            skipped: self.skipped.get_or_create(&label).clone(),
-        }
+        let stream = self.stream(stream);
+        RtspReader { _up: Up::new(stream.readers.clone()), stream }
     }
 
     /// Interleaved media bytes that readers of `stream` were given so far.
     pub fn bytes_of(&self, stream: &str) -> u64 {
-        self.bytes.get_or_create(&Stream { stream: stream.to_owned() }).get()
+        self.stream(stream).sent_bytes.get()
     }
 
     /// Readers of `stream` now.
     pub fn readers_of(&self, stream: &str) -> i64 {
-        self.readers.get_or_create(&Stream { stream: stream.to_owned() }).get()
+        self.stream(stream).readers.get()
     }
 }
 
 impl RtspReader {
     /// A unit of `bytes` was queued.
     pub fn sent(&self, bytes: usize) {
-        self.units.inc();
-        self.bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.stream.sent_units.inc();
+        self.stream.sent_bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     /// The reader fell behind and missed `units`.
     pub fn lagged(&self, units: u64) {
-        self.lagged.inc();
-        self.skipped.inc_by(units);
+        self.stream.lagged.inc();
+        self.stream.skipped_units.inc_by(units);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     #[test]

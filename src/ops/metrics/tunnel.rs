@@ -1,12 +1,9 @@
 //! Tunnels.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::encoding::EncodeLabelValue;
 
 use super::Up;
+use super::table::{Counter, Family, Gauge, Label, metrics};
 
 /// The kinds of tunnels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -17,60 +14,31 @@ pub enum TunnelKind {
     WebSocket,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OpenedLabels {
-    listener: String,
-    kind: TunnelKind,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RefusedLabels {
-    listener: String,
-}
-
-/// Tunnels.
-#[derive(Debug)]
-pub struct TunnelMetrics {
-    opened: Family<OpenedLabels, Counter>,
-    refused: Family<RefusedLabels, Counter>,
-    pending: Gauge,
+metrics! {
+    /// Tunnels.
+    pub struct TunnelMetrics {
+        tunnels_opened: Family<(Label<String>, Label<TunnelKind>), Counter> =
+            "RTSP tunnels opened, by listener and kind";
+        tunnels_refused: Family<Label<String>, Counter> =
+            "HTTP requests on an RTSP listener that were refused as tunnels, by listener";
+        tunnels_pending: Gauge = "RTSP-over-HTTPS tunnels that wait for the second of their two connections";
+    }
 }
 
 impl TunnelMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let this = Self {
-            opened: Family::default(),
-            refused: Family::default(),
-            pending: Gauge::default(),
-        };
-        registry.register("tunnels_opened", "Tunnels that carried RTSP", this.opened.clone());
-        registry.register(
-            "tunnels_refused",
-            "HTTP requests that became no tunnel",
-            this.refused.clone(),
-        );
-        registry.register(
-            "tunnels_pending",
-            "First halves of tunnels that wait for their second",
-            this.pending.clone(),
-        );
-        this
-    }
-
     /// Counts a tunnel.
     pub fn opened(&self, listener: &str, kind: TunnelKind) {
-        let labels = OpenedLabels { listener: listener.to_owned(), kind };
-        self.opened.get_or_create(&labels).inc();
+        let labels = ([("listener", listener.to_owned())], [("kind", kind)]);
+        self.tunnels_opened.get_or_create(&labels).inc();
     }
 
     /// Counts a request that became none.
     pub fn refused(&self, listener: &str) {
-        let labels = RefusedLabels { listener: listener.to_owned() };
-        self.refused.get_or_create(&labels).inc();
+        self.tunnels_refused.get_or_create(&[("listener", listener.to_owned())]).inc();
     }
 
     /// Counts a first half; the gauge falls when what is returned drops.
     pub fn pending(&self) -> Up {
-        Up::new(self.pending.clone())
+        Up::new(self.tunnels_pending.clone())
     }
 }

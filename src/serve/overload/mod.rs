@@ -239,11 +239,8 @@ impl Load {
         metrics.memory_budget.set(i64::try_from(budget).unwrap_or(i64::MAX));
     }
 
-    fn scarce(&self, resource: Resource) -> &ScarceMetrics {
-        match resource {
-            Resource::Cpu => &self.metrics.overload.cpu,
-            Resource::Memory => &self.metrics.overload.memory,
-        }
+    fn scarce(&self, resource: Resource) -> ScarceMetrics {
+        self.metrics.overload.resource(resource.name())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

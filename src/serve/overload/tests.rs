@@ -49,7 +49,7 @@ fn memory_at_its_mark_takes_no_reader_and_below_another_takes_them_again() {
     assert_eq!(load.admit(), Err(Lack::Of(Resource::Memory)), "not for long enough");
     run(&load, later, 2 * SAMPLE, Duration::ZERO, 850 * MIB - 1);
     assert_eq!((load.admit(), level(&load, Resource::Memory)), (Ok(()), Level::Normal));
-    assert_eq!(load.metrics.overload.memory.refused.get(), 3);
+    assert_eq!(load.metrics.overload.resource("memory").refused.get(), 3);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn memory_over_its_budget_for_long_sheds() {
     assert_eq!(level(&load, Resource::Memory), Level::Full);
     run(&load, later, limits::MEMORY_SHED_AFTER + 2 * SAMPLE, Duration::ZERO, 1000 * MIB);
     assert_eq!(level(&load, Resource::Memory), Level::Shedding);
-    assert_eq!(load.metrics.overload.memory.level.get(), 2);
+    assert_eq!(load.metrics.overload.resource("memory").level.get(), 2);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn readers_that_lag_go_one_round_a_second_until_it_is_enough() {
     for reader in &readers {
         reader.behind().waits(from);
     }
-    let shed = || load.metrics.overload.memory.shed.get();
+    let shed = || load.metrics.overload.resource("memory").shed.get();
     load.judge(Some(1000 * MIB), from);
     let from = from + limits::MEMORY_SHED_AFTER;
     load.judge(Some(1000 * MIB), from - Duration::from_millis(1));
@@ -144,8 +144,8 @@ fn cpu_that_is_short_for_seconds_takes_no_reader_and_then_sheds() {
     assert_eq!(level(&load, Resource::Cpu), Level::Full, "not below the lower mark");
     let eases = limits::LATENESS_WINDOW + limits::OVERLOAD_EASES;
     run(&load, from, eases, Duration::from_millis(1), 0);
-    assert_eq!((load.admit(), load.metrics.overload.cpu.level.get()), (Ok(()), 0));
-    assert_eq!(load.metrics.overload.cpu.refused.get(), 1);
+    assert_eq!((load.admit(), load.metrics.overload.resource("cpu").level.get()), (Ok(()), 0));
+    assert_eq!(load.metrics.overload.resource("cpu").refused.get(), 1);
 }
 
 #[test]

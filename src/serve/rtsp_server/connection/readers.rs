@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::hub::{Interrupt, Subscription};
 use crate::media::{Published, TrackId};
 use crate::ops::limits::{SENDER_REPORT, SESSIONS_PER_CONNECTION};
-use crate::ops::metrics::{RtspReader, RtspSession};
+use crate::ops::metrics::{RtspReader, Up};
 use crate::serve::overload::Behind;
 use crate::serve::rtsp_server::machine::{Channels, SessionId};
 use crate::trust::audit::{self, Event};
@@ -35,7 +35,7 @@ struct Live {
     id: SessionId,
     subscription: Subscription,
     pace: Pace,
-    _counted: RtspSession,
+    _counted: Up,
 }
 
 #[derive(Debug)]
@@ -84,12 +84,7 @@ pub(super) struct Chunks {
 
 impl Readers {
     /// Gives a session its subscription. There is a place: the machine holds sessions to the same limit.
-    pub(super) fn attach(
-        &mut self,
-        id: SessionId,
-        subscription: Subscription,
-        counted: RtspSession,
-    ) {
+    pub(super) fn attach(&mut self, id: SessionId, subscription: Subscription, counted: Up) {
         if let Some(place) = self.places.iter_mut().find(|place| place.is_none()) {
             *place = Some(Live { id, subscription, pace: Pace::Paused, _counted: counted });
         }
