@@ -1,6 +1,5 @@
 //! The gateway's side of the door: it asks the segment's service for a camera, and looks at what it gets.
 
-use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -22,17 +21,28 @@ use crate::ops::limits;
 pub(super) const ROOM: usize = 2;
 
 /// Why the segment's service gave no camera.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoDoor {
     /// The service is not there, or does not let this process in.
+    #[error(
+        "the camera segment's service cannot be asked ({0}): is camlock-segment running, and \
+         gateway.segment its directory?"
+    )]
     Away(io::ErrorKind),
     /// No answer within [`limits::SEGMENT_ANSWER`].
+    #[error("the camera segment's service did not answer in time: look at its log, restart it")]
     Silent,
     /// It refused.
+    #[error("{0}")]
     Refused(Refusal),
     /// Its answer is none.
+    #[error("the camera segment's service answered what is no answer: are both of one version?")]
     BadAnswer(BadAnswer),
     /// What it gave is no connection to this camera.
+    #[error(
+        "the camera segment's service gave what is no connection to this camera ({0}): the \
+         camera's address here and in the segment file must be the same"
+    )]
     WrongDescriptor(WrongDescriptor),
 }
 
@@ -48,17 +58,22 @@ pub enum BadAnswer {
 }
 
 /// What is wrong with a descriptor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrongDescriptor {
     /// There is none.
+    #[error("no descriptor")]
     None,
     /// There is more than one.
+    #[error("more than one descriptor")]
     Many,
     /// It would be inherited by a program that this process starts.
+    #[error("a descriptor that would be inherited")]
     Inheritable,
     /// It is no TCP socket of the address family of the camera.
+    #[error("no TCP socket")]
     NotTcp,
     /// It is not connected, or to another address than the camera's.
+    #[error("connected to another address")]
     OtherPeer,
 }
 
@@ -95,68 +110,6 @@ impl NoDoor {
             | Self::BadAnswer(_)
             | Self::WrongDescriptor(_) => true,
             Self::Away(_) | Self::Silent | Self::Refused(_) => false,
-        }
-    }
-}
-
-impl fmt::Display for NoDoor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Away(kind) => write!(
-                f,
-                "the camera segment's service cannot be asked ({kind}): is camlock-segment running, and \
-                 gateway.segment its directory?"
-            ),
-            Self::Silent => f.write_str(
-                "the camera segment's service did not answer in time: look at its log, restart it",
-            ),
-            Self::Refused(refusal) => f.write_str(refused(*refusal)),
-            Self::BadAnswer(_) => f.write_str(
-                "the camera segment's service answered what is no answer: are both of one version?",
-            ),
-            Self::WrongDescriptor(wrong) => write!(
-                f,
-                "the camera segment's service gave what is no connection to this camera ({}): the \
-                 camera's address here and in the segment file must be the same",
-                wrong.words()
-            ),
-        }
-    }
-}
-
-fn refused(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::UnknownCamera => {
-            "the segment file has no camera of this name: add it there, and reload the segment"
-        }
-        Refusal::PortNotListed => {
-            "the segment file does not list this port for the camera: add it there, and reload the segment"
-        }
-        Refusal::Busy => {
-            "the camera segment's service has no descriptor left: raise its limit of open files"
-        }
-        Refusal::CameraRefused => {
-            "the camera refused the connection: check its port, and that RTSP is on"
-        }
-        Refusal::CameraSilent => "the camera did not answer in time: check its power and cable",
-        Refusal::NoRoute => {
-            "nobody on the segment has the camera's address: check its power, cable and address"
-        }
-        Refusal::BadAsk => {
-            "the camera segment's service did not understand: are both of one version?"
-        }
-        Refusal::Failed => "the camera segment's service failed to connect: look at its log",
-    }
-}
-
-impl WrongDescriptor {
-    fn words(self) -> &'static str {
-        match self {
-            Self::None => "no descriptor",
-            Self::Many => "more than one descriptor",
-            Self::Inheritable => "a descriptor that would be inherited",
-            Self::NotTcp => "no TCP socket",
-            Self::OtherPeer => "connected to another address",
         }
     }
 }
@@ -262,6 +215,7 @@ mod tests {
     use std::os::fd::{AsFd as _, BorrowedFd};
     use std::path::PathBuf;
 
+    use strum::VariantArray as _;
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, UnixListener};
 
@@ -403,7 +357,7 @@ mod tests {
             NoDoor; Away(io::ErrorKind::Other), Silent, Refused(Refusal::Busy),
             BadAnswer(BadAnswer::Nothing), WrongDescriptor(WrongDescriptor::None),
         );
-        let refused = Refusal::ALL.map(NoDoor::Refused);
+        let refused = Refusal::VARIANTS.iter().copied().map(NoDoor::Refused);
         let labels: Vec<_> = all.into_iter().chain(refused).map(NoDoor::label).collect();
         assert_surface!("segment-no-connection", labels.join("\n"));
     }

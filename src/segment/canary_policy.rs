@@ -1,6 +1,6 @@
 //! Whether anybody may be served, by what the canary found last.
 
-use std::fmt;
+use strum::IntoStaticStr;
 
 use super::CanaryResult;
 use crate::ops::limits;
@@ -16,13 +16,23 @@ pub enum CanaryPolicy {
 }
 
 /// Why the segment is not known to be tight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Unproven {
     /// No run is known.
+    #[error("no run of the canary is known: run `camlock segment verify`")]
     NoRun,
     /// In the last run something got out, or was not seen, or the run proves nothing.
+    #[error(
+        "the canary got out of the camera segment, or its run proves nothing: run `camlock segment \
+         verify`, and mend what it names"
+    )]
     Failed,
     /// The last run is too old.
+    #[error(
+        "the last run of the canary is more than 48 hours ago: look at its timer, run `camlock \
+         segment verify`"
+    )]
     Old,
 }
 
@@ -53,27 +63,7 @@ pub(super) fn proven(last: Option<&CanaryResult>, now_ms: u64) -> Result<(), Unp
 impl Unproven {
     /// A stable word for metrics and pages.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::NoRun => "no_run",
-            Self::Failed => "failed",
-            Self::Old => "old",
-        }
-    }
-}
-
-impl fmt::Display for Unproven {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoRun => "no run of the canary is known: run `camlock segment verify`",
-            Self::Failed => {
-                "the canary got out of the camera segment, or its run proves nothing: run `camlock segment \
-                 verify`, and mend what it names"
-            }
-            Self::Old => {
-                "the last run of the canary is more than 48 hours ago: look at its timer, run `camlock \
-                 segment verify`"
-            }
-        })
+        self.into()
     }
 }
 

@@ -2,12 +2,12 @@
 //! readiness. The service may lie, but only within bounds: what it writes is typed, and its texts are escaped.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strum::IntoStaticStr;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -31,15 +31,26 @@ pub struct Feed {
 }
 
 /// Why the news ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 enum NewsEnd {
     /// The service is not there, or does not let this process in.
+    #[error(
+        "the camera segment's service cannot be reached ({0}): is camlock-segment running, and gateway.segment its \
+         directory?"
+    )]
     Away(io::ErrorKind),
     /// It closed, or died.
+    #[error(
+        "the camera segment's service closed, or another gateway reads its news: look at its log"
+    )]
     Closed,
     /// It told nothing within [`limits::SEGMENT_SILENCE`].
+    #[error("the camera segment's service tells nothing any more: look at its log, restart it")]
     Silent,
     /// What it wrote is no news.
+    #[error("the camera segment's service wrote what is no news ({0}): are both of one version?")]
+    #[strum(serialize = "bad_news")]
     Bad(BadWire),
 }
 
@@ -194,34 +205,7 @@ impl Feed {
 impl NewsEnd {
     /// A stable word for metrics.
     fn label(self) -> &'static str {
-        match self {
-            Self::Away(_) => "away",
-            Self::Closed => "closed",
-            Self::Silent => "silent",
-            Self::Bad(_) => "bad_news",
-        }
-    }
-}
-
-impl fmt::Display for NewsEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Away(kind) => write!(
-                f,
-                "the camera segment's service cannot be reached ({kind}): is camlock-segment running, and \
-                 gateway.segment its directory?"
-            ),
-            Self::Closed => f.write_str(
-                "the camera segment's service closed, or another gateway reads its news: look at its log",
-            ),
-            Self::Silent => f.write_str(
-                "the camera segment's service tells nothing any more: look at its log, restart it",
-            ),
-            Self::Bad(bad) => write!(
-                f,
-                "the camera segment's service wrote what is no news ({bad}): are both of one version?"
-            ),
-        }
+        self.into()
     }
 }
 

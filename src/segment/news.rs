@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{Attempt, DeviceText, MacAddr, Protocol, Verdict};
 use crate::ops::limits;
@@ -110,8 +111,9 @@ pub struct DeviceEvent {
 }
 
 /// What happened with a device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
+#[strum(serialize_all = "snake_case")]
 pub enum DeviceChange {
     /// Its Ethernet address is in no camera entry of the plan.
     Unknown {
@@ -173,11 +175,7 @@ impl News {
 impl DeviceChange {
     /// A stable word for it.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Unknown { .. } => "unknown",
-            Self::AddressTaken { .. } => "address_taken",
-            Self::AddressChanged { .. } => "address_changed",
-        }
+        self.into()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{DeviceText, MacAddr};
 
@@ -48,8 +49,11 @@ pub enum Destination {
 
 /// What was spoken, as far as the bytes tell. A port alone is no proof: a name that goes by the port only is the
 /// usual service of that port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[allow(missing_docs, reason = "the names are the protocols'")]
 pub enum Protocol {
     Arp,
@@ -100,8 +104,11 @@ pub enum Protocol {
 }
 
 /// What became of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Verdict {
     /// A local service answered: DNS, NTP, DHCP, ARP for the gateway's own address.
     Answered,
@@ -114,55 +121,14 @@ pub enum Verdict {
 impl Protocol {
     /// Its name as the ledger writes it, `snake_case`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Arp => "arp",
-            Self::Lldp => "lldp",
-            Self::Ethernet => "ethernet",
-            Self::Vlan => "vlan",
-            Self::Dhcp => "dhcp",
-            Self::Dns => "dns",
-            Self::DnsOverTls => "dns_over_tls",
-            Self::Ntp => "ntp",
-            Self::Icmp => "icmp",
-            Self::Igmp => "igmp",
-            Self::Stun => "stun",
-            Self::Ssdp => "ssdp",
-            Self::Mdns => "mdns",
-            Self::Llmnr => "llmnr",
-            Self::NetBios => "net_bios",
-            Self::WsDiscovery => "ws_discovery",
-            Self::Sadp => "sadp",
-            Self::DhDiscover => "dh_discover",
-            Self::Xmeye => "xmeye",
-            Self::Quic => "quic",
-            Self::Tls => "tls",
-            Self::Http => "http",
-            Self::Rtsp => "rtsp",
-            Self::Mqtt => "mqtt",
-            Self::Ssh => "ssh",
-            Self::Smtp => "smtp",
-            Self::Ftp => "ftp",
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Sctp => "sctp",
-            Self::Gre => "gre",
-            Self::Icmpv6 => "icmpv6",
-            Self::Dhcpv6 => "dhcpv6",
-            Self::Ip => "ip",
-            Self::Fragment => "fragment",
-            Self::Malformed => "malformed",
-        }
+        self.into()
     }
 }
 
 impl Verdict {
     /// Its name as the ledger writes it.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Sunk => "sunk",
-            Self::Dropped => "dropped",
-        }
+        self.into()
     }
 }
 

@@ -3,6 +3,8 @@
 //! An ask is `version, port (2 bytes, big-endian), length of the name, name`; its answer one byte, with the connected
 //! descriptor beside it if that byte says so. A frame of news is a length (4 bytes, big-endian) and one [`News`] in JSON.
 
+use strum::{IntoStaticStr, VariantArray};
+
 use super::News;
 use crate::ops::limits;
 
@@ -33,24 +35,38 @@ pub enum Answer {
     Refused(Refusal),
 }
 
-/// Why the service does not connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Why the service does not connect; the number is its code in the answer.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray, thiserror::Error,
+)]
+#[strum(serialize_all = "snake_case")]
+#[repr(u8)]
 pub enum Refusal {
     /// The ask could not be read.
-    BadAsk,
+    #[error("the camera segment's service did not understand: are both of one version?")]
+    BadAsk = 1,
     /// The segment file has no camera of this name.
+    #[error("the segment file has no camera of this name: add it there, and reload the segment")]
     UnknownCamera,
     /// The segment file does not list this port for the camera.
+    #[error(
+        "the segment file does not list this port for the camera: add it there, and reload the segment"
+    )]
     PortNotListed,
     /// The service has no descriptor left.
+    #[error("the camera segment's service has no descriptor left: raise its limit of open files")]
     Busy,
     /// The camera refused the connection.
+    #[error("the camera refused the connection: check its port, and that RTSP is on")]
     CameraRefused,
     /// The camera did not answer in time.
+    #[error("the camera did not answer in time: check its power and cable")]
     CameraSilent,
     /// There is no way to the camera: its link is down, or nobody has its address.
+    #[error("nobody on the segment has the camera's address: check its power, cable and address")]
     NoRoute,
     /// The kernel failed in another way.
+    #[error("the camera segment's service failed to connect: look at its log")]
     Failed,
 }
 
@@ -120,14 +136,7 @@ impl Answer {
     pub fn encode(self) -> u8 {
         match self {
             Self::Connected => 0,
-            Self::Refused(Refusal::BadAsk) => 1,
-            Self::Refused(Refusal::UnknownCamera) => 2,
-            Self::Refused(Refusal::PortNotListed) => 3,
-            Self::Refused(Refusal::Busy) => 4,
-            Self::Refused(Refusal::CameraRefused) => 5,
-            Self::Refused(Refusal::CameraSilent) => 6,
-            Self::Refused(Refusal::NoRoute) => 7,
-            Self::Refused(Refusal::Failed) => 8,
+            Self::Refused(refusal) => refusal as u8,
         }
     }
 
@@ -136,36 +145,15 @@ impl Answer {
         if code == Self::Connected.encode() {
             return Ok(Self::Connected);
         }
-        let known = Refusal::ALL.into_iter().map(Self::Refused);
-        known.into_iter().find(|answer| answer.encode() == code).ok_or(BadWire::Code)
+        let mut known = Refusal::VARIANTS.iter().copied().map(Self::Refused);
+        known.find(|answer| answer.encode() == code).ok_or(BadWire::Code)
     }
 }
 
 impl Refusal {
-    /// All, once.
-    pub const ALL: [Self; 8] = [
-        Self::BadAsk,
-        Self::UnknownCamera,
-        Self::PortNotListed,
-        Self::Busy,
-        Self::CameraRefused,
-        Self::CameraSilent,
-        Self::NoRoute,
-        Self::Failed,
-    ];
-
     /// A stable word for logs.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::BadAsk => "bad_ask",
-            Self::UnknownCamera => "unknown_camera",
-            Self::PortNotListed => "port_not_listed",
-            Self::Busy => "busy",
-            Self::CameraRefused => "camera_refused",
-            Self::CameraSilent => "camera_silent",
-            Self::NoRoute => "no_route",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
 }
 
@@ -275,7 +263,9 @@ mod tests {
     #[test]
     fn every_answer_has_a_code_of_its_own() {
         let mut codes = std::collections::BTreeSet::new();
-        for answer in Refusal::ALL.map(Answer::Refused).into_iter().chain([Answer::Connected]) {
+        for answer in
+            Refusal::VARIANTS.iter().copied().map(Answer::Refused).chain([Answer::Connected])
+        {
             assert!(codes.insert(answer.encode()), "{answer:?}");
             assert_eq!(Answer::decode(answer.encode()), Ok(answer));
         }
@@ -348,8 +338,10 @@ mod tests {
 
     #[test]
     fn the_answers_are_these() {
-        let answers = Refusal::ALL
-            .map(|refusal| format!("{} {}", Answer::Refused(refusal).encode(), refusal.name()));
+        let answers = Refusal::VARIANTS
+            .iter()
+            .map(|&refusal| format!("{} {}", Answer::Refused(refusal).encode(), refusal.name()));
+        let answers: Vec<_> = answers.collect();
         let connected = Answer::Connected.encode();
         assert_surface!(
             "segment-answers",

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use strum::IntoStaticStr;
+
 /// How short a resource is, and what follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Level {
     /// There is enough.
     Normal,

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use strum::IntoStaticStr;
+
 use super::level::Level;
 use crate::ops::limits;
 
 /// What may run short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Resource {
     /// Time of the CPUs.
     Cpu,
@@ -20,21 +23,14 @@ impl Resource {
 
     /// As it is called in metrics, log and pages.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-        }
+        self.into()
     }
 }
 
 impl Level {
     /// As it is called in log and pages.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Full => "full",
-            Self::Shedding => "shedding",
-        }
+        self.into()
     }
 }
 

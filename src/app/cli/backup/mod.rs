@@ -16,6 +16,7 @@ mod unpack;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use strum::{EnumString, IntoStaticStr};
 
 pub(super) use make::BackupOptions;
 pub(super) use restore::RestoreOptions;
@@ -40,7 +41,8 @@ struct Places {
 }
 
 /// A part of the archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, EnumString)]
+#[strum(serialize_all = "snake_case")]
 enum Tree {
     Config,
     State,
@@ -49,21 +51,14 @@ enum Tree {
 }
 
 impl Tree {
-    const ALL: [Self; 4] = [Self::Config, Self::State, Self::Segment, Self::Ledger];
-
     fn name(self) -> &'static str {
-        match self {
-            Self::Config => "config",
-            Self::State => "state",
-            Self::Segment => "segment",
-            Self::Ledger => "ledger",
-        }
+        self.into()
     }
 
     /// The tree of a path in the archive, and the path below it. Only plain names: nothing absolute, no `..`.
     fn of(path: &str) -> Option<(Self, &Path)> {
         let (tree, rest) = path.split_once('/')?;
-        let tree = Self::ALL.into_iter().find(|known| known.name() == tree)?;
+        let tree = tree.parse().ok()?;
         let plain = |part: &str| {
             !part.is_empty()
                 && part != "."

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strum::IntoStaticStr;
 use tokio::time::{Instant, timeout};
 
 use super::airlock::{
@@ -89,51 +90,80 @@ pub struct ProbedTrack {
 }
 
 /// Something odd, or good to know, about a camera. Told from counts and times alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Quirk {
     /// `RTP-Info` does not say where the tracks begin.
+    #[error("its RTP-Info does not say where the tracks begin")]
     NoStarts,
     /// No RTCP sender report came.
+    #[error("it sends no RTCP sender reports: sound is placed by its arrival")]
     NoSenderReports,
     /// Timestamps of pictures go back: B-pictures, or a clock that jumps.
+    #[error("timestamps of pictures go back: B-pictures, or a clock that jumps")]
     OutOfOrder,
     /// The camera's RTP clock and the arrival of its media differ by more than a fifth.
+    #[error("its RTP clock does not run with the arrival of its media")]
     ClockDisagrees,
     /// The session description has no parameter sets; they came with the pictures.
+    #[error("parameter sets come only with the pictures")]
     ParametersInBand,
     /// The format changed while it was watched.
+    #[error("its format changed meanwhile: readers are sent away each time")]
     FormatChanged,
     /// Fewer than two random access points came.
+    #[error(
+        "fewer than two key frames came: readers wait long for the first picture; shorten the interval"
+    )]
     LongInterval,
     /// The distance of the random access points varies (a "smart" codec, or key pictures on demand).
+    #[error("the key-frame interval varies: switch the smart codec (H.264+, Zipstream ...) off")]
     VaryingInterval,
     /// A group of pictures is larger than a ring: who joins waits for the next random access point.
+    #[error(
+        "a group of pictures is larger than the ring of a stream: readers wait for the next key frame; shorten the interval or set ring_mib"
+    )]
     LargeGroup,
     /// Packets were missing although they come over TCP: the camera drops them itself.
+    #[error("it leaves packets out although it sends over TCP: it is overloaded")]
     LostPackets,
     /// Media of an older session came.
+    #[error("media of an older session came")]
     OldSession,
     /// Data came on channels that were never set up.
+    #[error("data came on channels that were never set up")]
     ForeignChannels,
     /// The camera asked us things.
+    #[error("it sends requests of its own")]
     CameraRequests,
     /// Answers came to questions nobody asked.
+    #[error("it answers questions nobody asked")]
     StrayAnswers,
     /// The session description has sections that are not taken (metadata, other codecs, talk-back).
+    #[error(
+        "its session description has sections that are not taken (metadata, other codecs, talk-back)"
+    )]
     OtherSections,
     /// Its URLs name another host.
+    #[error("its URLs name another host: an old address, or NAT; it is never dialled")]
     OtherHost,
     /// Its `Content-Base` has no scheme.
+    #[error("its Content-Base has no scheme")]
     BaseWithoutScheme,
     /// Its answers have no `CSeq`.
+    #[error("its answers have no CSeq")]
     NoCseq,
     /// It sends on other channels than asked for.
+    #[error("it sends on other channels than it was asked to")]
     OtherChannels,
     /// Its packets have another payload type than the session description says.
+    #[error("its packets have another payload type than its session description says")]
     OtherPayloadType,
     /// Its packets have another source than announced.
+    #[error("its packets have another source (SSRC) than it announced")]
     OtherSource,
     /// Its sound has no markers.
+    #[error("its frames of sound have no marker: they are given one")]
     NoMarkers,
 }
 
@@ -265,70 +295,6 @@ fn quirks(counts: &Counts, starts: Starts, watched: Duration, tracks: &[Watched]
 impl Quirk {
     /// A stable word for machines.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::NoStarts => "no_starts",
-            Self::NoSenderReports => "no_sender_reports",
-            Self::OutOfOrder => "out_of_order",
-            Self::ClockDisagrees => "clock_disagrees",
-            Self::ParametersInBand => "parameters_in_band",
-            Self::FormatChanged => "format_changed",
-            Self::LongInterval => "long_interval",
-            Self::VaryingInterval => "varying_interval",
-            Self::LargeGroup => "large_group",
-            Self::LostPackets => "lost_packets",
-            Self::OldSession => "old_session",
-            Self::ForeignChannels => "foreign_channels",
-            Self::CameraRequests => "camera_requests",
-            Self::StrayAnswers => "stray_answers",
-            Self::OtherSections => "other_sections",
-            Self::OtherHost => "other_host",
-            Self::BaseWithoutScheme => "base_without_scheme",
-            Self::NoCseq => "no_cseq",
-            Self::OtherChannels => "other_channels",
-            Self::OtherPayloadType => "other_payload_type",
-            Self::OtherSource => "other_source",
-            Self::NoMarkers => "no_markers",
-        }
-    }
-}
-
-impl fmt::Display for Quirk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoStarts => "its RTP-Info does not say where the tracks begin",
-            Self::NoSenderReports => {
-                "it sends no RTCP sender reports: sound is placed by its arrival"
-            }
-            Self::OutOfOrder => "timestamps of pictures go back: B-pictures, or a clock that jumps",
-            Self::ClockDisagrees => "its RTP clock does not run with the arrival of its media",
-            Self::ParametersInBand => "parameter sets come only with the pictures",
-            Self::FormatChanged => "its format changed meanwhile: readers are sent away each time",
-            Self::LongInterval => {
-                "fewer than two key frames came: readers wait long for the first picture; shorten the interval"
-            }
-            Self::VaryingInterval => {
-                "the key-frame interval varies: switch the smart codec (H.264+, Zipstream ...) off"
-            }
-            Self::LargeGroup => {
-                "a group of pictures is larger than the ring of a stream: readers wait for the next key frame; shorten the interval or set ring_mib"
-            }
-            Self::LostPackets => "it leaves packets out although it sends over TCP: it is overloaded",
-            Self::OldSession => "media of an older session came",
-            Self::ForeignChannels => "data came on channels that were never set up",
-            Self::CameraRequests => "it sends requests of its own",
-            Self::StrayAnswers => "it answers questions nobody asked",
-            Self::OtherSections => {
-                "its session description has sections that are not taken (metadata, other codecs, talk-back)"
-            }
-            Self::OtherHost => "its URLs name another host: an old address, or NAT; it is never dialled",
-            Self::BaseWithoutScheme => "its Content-Base has no scheme",
-            Self::NoCseq => "its answers have no CSeq",
-            Self::OtherChannels => "it sends on other channels than it was asked to",
-            Self::OtherPayloadType => {
-                "its packets have another payload type than its session description says"
-            }
-            Self::OtherSource => "its packets have another source (SSRC) than it announced",
-            Self::NoMarkers => "its frames of sound have no marker: they are given one",
-        })
+        self.into()
     }
 }

@@ -1,37 +1,66 @@
 //! Why a camera's TLS was not taken: a closed list, each in words an operator understands.
 
-use std::fmt;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage, OtherError, PeerMisbehaved};
+use strum::IntoStaticStr;
 
 use super::meter::Flood;
 use crate::ops::limits;
 use crate::trust::tls::Fingerprint;
 
 /// Why the handshake with a camera failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case", prefix = "tls_")]
 pub enum Failure {
     /// Not finished in [`limits::CAMERA_HANDSHAKE`].
+    #[error("the camera did not finish the TLS handshake within {} s: is this its RTSPS port?", limits::CAMERA_HANDSHAKE.as_secs())]
     TimedOut,
     /// What answers does not speak TLS.
+    #[error(
+        "the camera does not speak TLS on this port: enable RTSPS in the camera, correct the \
+         port, or take `tls` out of its entry"
+    )]
+    #[strum(serialize = "not_spoken")]
     NotTls,
     /// The camera closed the connection.
+    #[error(
+        "the camera closed the connection in the TLS handshake: enable RTSPS in the camera, or \
+         correct the port"
+    )]
     Closed,
     /// The connection broke.
+    #[error("the connection to the camera broke in the TLS handshake ({0})")]
     Lost(io::ErrorKind),
     /// More bytes than any lawful handshake has.
+    #[error("the camera sent too much in the TLS handshake")]
     TooMuch,
     /// No version or cipher suite in common.
+    #[error(
+        "the camera has no TLS version, cipher suite or signature in common with this gateway \
+         (TLS 1.3, or 1.2 with ECDHE and AES-GCM or ChaCha20; no SHA-1): update its firmware"
+    )]
     NothingInCommon,
     /// The camera refused us with this alert (RFC 8446 section 6).
+    #[error(
+        "the camera refused the TLS handshake (alert {0}): see its TLS settings; one that \
+         wants a client certificate cannot be used"
+    )]
     Alert(u8),
     /// The camera breaks the TLS protocol.
+    #[error("the camera breaks the TLS protocol")]
     Misbehaved,
     /// More certificates, or larger ones, than [`limits::CAMERA_CERTIFICATES`] and
     /// [`limits::CAMERA_CERTIFICATE_BYTES`].
+    #[error(
+        "the camera sent more than {} certificates or {} bytes of them",
+        limits::CAMERA_CERTIFICATES,
+        limits::CAMERA_CERTIFICATE_BYTES
+    )]
     LongChain,
     /// The certificate is not the expected one.
+    #[error("the camera's certificate is not the pinned one: expected {}, got {got}; another device \
+         may stand in its place. If the new one is right, write it into `tls`", .expected.short())]
     OtherCertificate {
         /// The one expected.
         expected: Fingerprint,
@@ -39,42 +68,83 @@ pub enum Failure {
         got: Fingerprint,
     },
     /// The certificate cannot be used, whoever vouches for it.
+    #[error("{0}")]
+    #[strum(serialize = "unusable_certificate")]
     Unusable(Unusable),
     /// The private CA does not vouch for the certificate.
+    #[error("{0}")]
+    #[strum(serialize = "untrusted_certificate")]
     Untrusted(Untrusted),
     /// The camera does not prove that it holds the certificate's key.
+    #[error(
+        "a signature does not verify: the camera does not hold the key of the certificate it \
+         shows, or the certificate is forged"
+    )]
     BadSignature,
     /// The gateway's TLS library refuses what we asked of it.
+    #[error("the gateway's TLS failed: ours to mend, report it")]
     Ours,
 }
 
 /// What is wrong with a certificate in itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// It cannot be read.
+    #[error(
+        "the camera's certificate cannot be read: \
+         make a new one in the camera (RSA 2048 with SHA-256, or ECDSA P-256)"
+    )]
     Unreadable,
     /// X.509 version 1 or 2.
+    #[error(
+        "the camera's certificate is older than X.509 version 3: \
+         make a new one in the camera (RSA 2048 with SHA-256, or ECDSA P-256)"
+    )]
     OldVersion,
     /// An RSA key of so many bits.
+    #[error(
+        "the camera's certificate has an RSA key of {0} bits; 2048 are the least: \
+         make a new one in the camera (RSA 2048 with SHA-256, or ECDSA P-256)"
+    )]
     ShortKey(usize),
     /// A signature or key of a kind that is no longer taken.
+    #[error(
+        "the camera's certificate has a key or signature of a kind that is not taken (SHA-1, DSA, \
+         P-521): \
+         make a new one in the camera (RSA 2048 with SHA-256, or ECDSA P-256)"
+    )]
     Algorithm,
 }
 
 /// Why the CA does not vouch for a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Untrusted {
     /// Another CA signed it, or it signed itself.
+    #[error(
+        "the camera's certificate is not signed by the CA in its entry: give it one of that CA, \
+         together with the CAs between"
+    )]
     Issuer,
     /// It is over.
+    #[error("the camera's certificate has expired: give it a new one")]
     Expired,
     /// It is not valid yet.
+    #[error("the camera's certificate is not valid yet: is the clock of this machine right?")]
     NotYet,
     /// It is for another address or name.
+    #[error(
+        "the camera's certificate is for another address: it must name the IP address in the \
+         entry, or give the name in it as `tls_name`"
+    )]
     Name,
     /// It is not for servers.
+    #[error("the camera's certificate is not for servers: issue it with serverAuth")]
     Purpose,
     /// It is a CA's own certificate.
+    #[error(
+        "the camera shows a CA's own certificate: pin it with `tls = \"sha256:...\"`, or give the \
+         camera one that the CA signed"
+    )]
     IsCa,
 }
 
@@ -209,118 +279,7 @@ impl Failure {
 
     /// A stable word for metrics and machines.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::TimedOut => "tls_timed_out",
-            Self::NotTls => "tls_not_spoken",
-            Self::Closed => "tls_closed",
-            Self::Lost(_) => "tls_lost",
-            Self::TooMuch => "tls_too_much",
-            Self::NothingInCommon => "tls_nothing_in_common",
-            Self::Alert(_) => "tls_alert",
-            Self::Misbehaved => "tls_misbehaved",
-            Self::LongChain => "tls_long_chain",
-            Self::OtherCertificate { .. } => "tls_other_certificate",
-            Self::Unusable(_) => "tls_unusable_certificate",
-            Self::Untrusted(_) => "tls_untrusted_certificate",
-            Self::BadSignature => "tls_bad_signature",
-            Self::Ours => "tls_ours",
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimedOut => write!(
-                f,
-                "the camera did not finish the TLS handshake within {} s: is this its RTSPS port?",
-                limits::CAMERA_HANDSHAKE.as_secs()
-            ),
-            Self::NotTls => f.write_str(
-                "the camera does not speak TLS on this port: enable RTSPS in the camera, correct the \
-                 port, or take `tls` out of its entry",
-            ),
-            Self::Closed => f.write_str(
-                "the camera closed the connection in the TLS handshake: enable RTSPS in the camera, or \
-                 correct the port",
-            ),
-            Self::Lost(kind) => {
-                write!(f, "the connection to the camera broke in the TLS handshake ({kind})")
-            }
-            Self::TooMuch => f.write_str("the camera sent too much in the TLS handshake"),
-            Self::NothingInCommon => f.write_str(
-                "the camera has no TLS version, cipher suite or signature in common with this gateway \
-                 (TLS 1.3, or 1.2 with ECDHE and AES-GCM or ChaCha20; no SHA-1): update its firmware",
-            ),
-            Self::Alert(alert) => write!(
-                f,
-                "the camera refused the TLS handshake (alert {alert}): see its TLS settings; one that \
-                 wants a client certificate cannot be used"
-            ),
-            Self::Misbehaved => f.write_str("the camera breaks the TLS protocol"),
-            Self::LongChain => write!(
-                f,
-                "the camera sent more than {} certificates or {} bytes of them",
-                limits::CAMERA_CERTIFICATES,
-                limits::CAMERA_CERTIFICATE_BYTES
-            ),
-            Self::OtherCertificate { expected, got } => write!(
-                f,
-                "the camera's certificate is not the pinned one: expected {}, got {got}; another device \
-                 may stand in its place. If the new one is right, write it into `tls`",
-                expected.short()
-            ),
-            Self::Unusable(unusable) => unusable.fmt(f),
-            Self::Untrusted(untrusted) => untrusted.fmt(f),
-            Self::BadSignature => f.write_str(
-                "a signature does not verify: the camera does not hold the key of the certificate it \
-                 shows, or the certificate is forged",
-            ),
-            Self::Ours => f.write_str("the gateway's TLS failed: ours to mend, report it"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable => f.write_str("the camera's certificate cannot be read")?,
-            Self::OldVersion => f.write_str("the camera's certificate is older than X.509 version 3")?,
-            Self::ShortKey(bits) => {
-                write!(f, "the camera's certificate has an RSA key of {bits} bits; 2048 are the least")?;
-            }
-            Self::Algorithm => f.write_str(
-                "the camera's certificate has a key or signature of a kind that is not taken (SHA-1, DSA, \
-                 P-521)",
-            )?,
-        }
-        f.write_str(": make a new one in the camera (RSA 2048 with SHA-256, or ECDSA P-256)")
-    }
-}
-
-impl fmt::Display for Untrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Issuer => {
-                "the camera's certificate is not signed by the CA in its entry: give it one of that CA, \
-                 together with the CAs between"
-            }
-            Self::Expired => "the camera's certificate has expired: give it a new one",
-            Self::NotYet => {
-                "the camera's certificate is not valid yet: is the clock of this machine right?"
-            }
-            Self::Name => {
-                "the camera's certificate is for another address: it must name the IP address in the \
-                 entry, or give the name in it as `tls_name`"
-            }
-            Self::Purpose => "the camera's certificate is not for servers: issue it with serverAuth",
-            Self::IsCa => {
-                "the camera shows a CA's own certificate: pin it with `tls = \"sha256:...\"`, or give the \
-                 camera one that the CA signed"
-            }
-        })
+        self.into()
     }
 }
 
