@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,6 +13,7 @@ use super::ring::{Format, News, Pushed, Ring, Watched};
 use super::{EndReason, Interrupt, Position, Settings};
 use crate::media::{AccessUnit, Kinds, Published, StreamName, Track, TrackId};
 use crate::ops::metrics::StreamMetrics;
+use crate::ops::random::random;
 
 /// One stream.
 #[derive(Debug)]
@@ -205,12 +205,11 @@ impl State {
 }
 
 fn random_origin() -> Origin {
-    let mut bytes = [0; 10];
-    if SystemRandom::new().fill(&mut bytes).is_err() {
+    let [a, b, c, d, e, f, g, h, i, j] = random().unwrap_or_else(|error| {
         // Numbers that can be guessed are a lesser evil than no picture; Linux has no such fault.
-        tracing::error!("the system gave no random bytes");
-    }
-    let [a, b, c, d, e, f, g, h, i, j] = bytes;
+        tracing::error!(%error, "RTP begins with numbers that can be guessed");
+        [0; 10]
+    });
     Origin {
         ssrc: u32::from_be_bytes([a, b, c, d]),
         rtp_time: u32::from_be_bytes([e, f, g, h]),

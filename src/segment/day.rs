@@ -1,58 +1,38 @@
 //! UTC days and times as the ledger writes them.
 
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime};
+
 /// A day, ms.
 pub const DAY_MS: u64 = 24 * 3600 * 1000;
 
-/// The UTC day of a time in ms of the UNIX epoch: `2026-11-29`.
+/// The UTC day of a time in ms of the UNIX epoch: `2026-11-29`; times after the year 9999 count as its last second.
 pub fn utc_day(ms: u64) -> String {
-    let (year, month, day) = civil(ms / DAY_MS);
-    format!("{year:04}-{month:02}-{day:02}")
+    let date = utc(ms).date();
+    format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
 }
 
 /// The UTC time of a time in ms of the UNIX epoch: `2026-11-29 08:15:00`.
 pub fn utc_time(ms: u64) -> String {
-    let seconds = ms % DAY_MS / 1000;
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let (hour, minute, second) = utc(ms).time().as_hms();
     format!("{} {hour:02}:{minute:02}:{second:02}", utc_day(ms))
 }
 
 /// The beginning of a day as [`utc_day`] writes it, ms of the UNIX epoch; `None`: there is no such day, or it is
 /// not in 1970 to 9999.
 pub fn day_start(day: &str) -> Option<u64> {
-    let digits = |range: std::ops::Range<usize>| day.get(range)?.parse::<u64>().ok();
-    let (year, month, date) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
-    if year < 1970 {
-        return None;
-    }
-    let start = days(year, month, date)? * DAY_MS;
+    let (year, month, date) = (day.get(0..4)?, day.get(5..7)?, day.get(8..10)?);
+    let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
+    let date = Date::from_calendar_date(year.parse().ok()?, month, date.parse().ok()?).ok()?;
+    let seconds = date.midnight().assume_utc().unix_timestamp();
+    let start = u64::try_from(seconds).ok()?.checked_mul(1000)?;
     // One text for one day.
     (utc_day(start) == day).then_some(start)
 }
 
-/// Year, month and day of a number of days since 1970-01-01; years begin with March here, so that the leap day is
-/// the last of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + u64::from(month <= 2), month, day)
-}
-
-/// The inverse of [`civil`].
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * shifted + 2) / 5 + day - 1;
-    let of_era = year % 400 * 365 + year % 400 / 4 - year % 400 / 100 + of_year;
-    (year / 400 * 146_097 + of_era).checked_sub(719_468)
+fn utc(ms: u64) -> OffsetDateTime {
+    let seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX);
+    let last = PrimitiveDateTime::MAX.assume_utc();
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(last)
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ring::error::Unspecified;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::ops::hex;
+use crate::ops::random::{NoRandom, random};
 use crate::wire::rtsp::{
     Decoder, Item, Method, Request, Response, RtpInfo, SessionHeader, Transport, TransportMode,
     Violation,
@@ -20,7 +21,7 @@ use crate::wire::rtsp::{
 use super::camera::{Counters, Media, Shared};
 use super::description;
 use super::login::Guard;
-use super::player::{Outgoing, Player, random};
+use super::player::{Outgoing, Player};
 use super::source::Feed;
 
 /// The session timeout that clients are told, and a margin.
@@ -83,9 +84,9 @@ impl Connection {
     pub(super) fn new(
         shared: Arc<Shared>,
         media: watch::Receiver<Media>,
-    ) -> Result<Self, Unspecified> {
-        let nonce = hex(&random::<16>()?);
-        let session_id = hex(&random::<8>()?);
+    ) -> Result<Self, NoRandom> {
+        let nonce = hex::encode(&random::<16>()?);
+        let session_id = hex::encode(&random::<8>()?);
         let guard = Guard::new(shared.settings.login.clone(), nonce);
         Ok(Self { shared, media, guard, session_id, state: State::Idle })
     }
@@ -334,8 +335,4 @@ fn with(status: u16, headers: &[(&str, &str)]) -> Response {
         response.headers.push(name, *value);
     }
     response
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use ring::error::Unspecified;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::Instant;
 
 use crate::media::{Published, Track};
 use crate::ops::limits;
+use crate::ops::random::{NoRandom, random};
 use crate::wire::rtp::{self, ReportPoint};
 
 use super::source::{Feed, Unit};
@@ -31,7 +30,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(channels: (u8, u8)) -> Result<Self, Unspecified> {
+    pub(super) fn new(channels: (u8, u8)) -> Result<Self, NoRandom> {
         let [a, b, c, d, e, f, g, h, i, j] = random()?;
         Ok(Self {
             channels,
@@ -178,11 +177,4 @@ fn nanos(time: Duration) -> i64 {
 fn ticks_of(nanos: i64, clock_rate: u32) -> i64 {
     let ticks = i128::from(nanos) * i128::from(clock_rate) / 1_000_000_000;
     i64::try_from(ticks).unwrap_or(0)
-}
-
-/// Random bytes of the system.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Unspecified> {
-    let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes)?;
-    Ok(bytes)
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -16,6 +15,7 @@ use crate::hub::status::{Board, Health};
 use crate::media::{Kinds, StreamName};
 use crate::ops::limits;
 use crate::ops::metrics::{CameraState, Metrics};
+use crate::ops::random::random;
 use crate::segment::Segment;
 use crate::trust::audit::{self, Event};
 
@@ -179,9 +179,9 @@ impl Supervisor {
         let asked = !matches!(ending, Ending::Segment(why) if why.is_away());
         let pause = login_pause.unwrap_or_else(|| {
             if asked {
-                self.back_off.failed(Ladder::Ordinary, random())
+                self.back_off.failed(Ladder::Ordinary, jitter())
             } else {
-                BackOff::not_asked(random())
+                BackOff::not_asked(jitter())
             }
         });
         if let Some(untold) = self.news.tell(tokio::time::Instant::now().into_std()) {
@@ -231,7 +231,7 @@ impl Supervisor {
         login.remember(ended.memory);
         let pause = match ended.ending {
             Ending::Session(reason) if reason.fault() == Fault::Login => {
-                Some(login.refused(pass, random()).await)
+                Some(login.refused(pass, jitter()).await)
             }
             Ending::Session(_)
             | Ending::Unwanted
@@ -399,10 +399,6 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// For jitter only; without randomness there is none.
-fn random() -> u32 {
-    let mut bytes = [0; 4];
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => u32::from_ne_bytes(bytes),
-        Err(_) => 0,
-    }
+fn jitter() -> u32 {
+    random().map_or(0, u32::from_ne_bytes)
 }

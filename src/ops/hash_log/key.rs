@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::hash::{NotHex, from_hex, to_hex};
+use super::hash::NotHex;
+use crate::ops::hex;
 
 /// What stands before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 §4).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -84,7 +85,7 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&to_hex(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
@@ -98,7 +99,7 @@ impl TryFrom<String> for PublicKey {
     type Error = NotHex;
 
     fn try_from(text: String) -> Result<Self, NotHex> {
-        from_hex(&text).map(Self).ok_or(NotHex)
+        hex::decode(&text).map(Self).ok_or(NotHex)
     }
 }
 
@@ -117,19 +118,19 @@ impl TryFrom<String> for Signature {
     type Error = NotHex;
 
     fn try_from(text: String) -> Result<Self, NotHex> {
-        from_hex(&text).map(Self).ok_or(NotHex)
+        hex::decode(&text).map(Self).ok_or(NotHex)
     }
 }
 
 impl From<Signature> for String {
     fn from(signature: Signature) -> Self {
-        to_hex(&signature.0)
+        hex::encode(&signature.0)
     }
 }
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&to_hex(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

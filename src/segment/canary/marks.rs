@@ -6,6 +6,7 @@ use memchr::memmem::Finder;
 
 use super::Scene;
 use super::frame::{ARP, IPV4, ethernet};
+use crate::ops::hex;
 use crate::segment::MacAddr;
 
 /// IEEE Std 802, local experimental EtherType 1: no host takes it.
@@ -56,8 +57,8 @@ impl Marks {
         // Half of it: the time that an NTP question carries has no place for more.
         let [half, _] = halves(&scene.marker);
         Self {
-            whole: [scene.marker.to_vec(), hex(&scene.marker).into_bytes()],
-            marker: [owned(&half), owned(hex(&half).as_bytes())],
+            whole: [scene.marker.to_vec(), hex::encode(&scene.marker).into_bytes()],
+            marker: [owned(&half), owned(hex::encode(&half).as_bytes())],
             beacon: owned(&scene.beacon),
             macs: [scene.mac, scene.other_mac].map(|mac| owned(&mac.0)),
             address: scene.address,
@@ -106,11 +107,6 @@ pub fn beacon(mac: MacAddr, beacon: &[u8; 16], number: u16) -> Vec<u8> {
     ethernet(mac, mac, BEACON, &[&beacon[..], &number.to_be_bytes()].concat())
 }
 
-/// As text carries it.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn halves(marker: &[u8; 16]) -> [[u8; 8]; 2] {
     let (head, tail) = marker.split_at(8);
     [head, tail].map(|half| half.first_chunk().copied().unwrap_or([0; 8]))
@@ -144,7 +140,7 @@ mod tests {
         let marks = Marks::new(&scene);
         let mark = [&scene.marker[..], &7_u16.to_be_bytes()].concat();
         assert_eq!(marks.find(&from_stranger(&mark)), Some(Mark::Marker(Some(7))));
-        let text = format!("GET /{} HTTP/1.1", hex(&mark));
+        let text = format!("GET /{} HTTP/1.1", hex::encode(&mark));
         assert_eq!(marks.find(&from_stranger(text.as_bytes())), Some(Mark::Marker(Some(7))));
         assert_eq!(marks.find(&from_stranger(&scene.marker[..8])), Some(Mark::Marker(None)));
         assert_eq!(marks.find(&from_stranger(&scene.marker[..7])), None);

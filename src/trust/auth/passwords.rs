@@ -18,10 +18,7 @@ use crate::ops::limits;
 /// Sixteen or more bytes of randomness that an attacker cannot guess.
 #[expect(clippy::expect_used, reason = "without the kernel's randomness nothing may be served")]
 pub(super) fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    let rng = ring::rand::SystemRandom::new();
-    ring::rand::SecureRandom::fill(&rng, &mut bytes).expect("the kernel gives randomness");
-    bytes
+    crate::ops::random::random().expect("the kernel gives randomness")
 }
 
 /// Hashes a password that somebody chose, with a fresh salt and the default cost (19 MiB, 2 passes).

@@ -3,6 +3,7 @@
 use md5::Digest;
 
 use super::Algorithm;
+use crate::ops::hex;
 
 impl Algorithm {
     /// Name as written in a challenge or response.
@@ -36,12 +37,12 @@ impl Algorithm {
             Self::Md5 => {
                 let mut md5 = md5::Md5::new();
                 each(parts, |bytes| md5.update(bytes));
-                hex(&md5.finalize())
+                hex::encode(&md5.finalize())
             }
             Self::Sha256 => {
                 let mut sha = ring::digest::Context::new(&ring::digest::SHA256);
                 each(parts, |bytes| sha.update(bytes));
-                hex(sha.finish().as_ref())
+                hex::encode(sha.finish().as_ref())
             }
         }
     }
@@ -96,9 +97,4 @@ fn each(parts: &[&str], mut update: impl FnMut(&[u8])) {
         }
         update(part.as_bytes());
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |n: u8| char::from_digit(n.into(), 16).unwrap_or('0');
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }

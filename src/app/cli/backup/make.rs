@@ -263,7 +263,7 @@ fn header(bytes: u64) -> tar::Header {
 }
 
 pub(super) fn hex(context: Context) -> String {
-    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::ops::hex::encode(context.finish().as_ref())
 }
 
 /// A path of the archive, which its reader takes.

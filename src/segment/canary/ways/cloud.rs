@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::payload;
 use super::{ANSWERED, Answer, BY_PORT, DROPPED, Expect, List, SUNK, Sends};
+use crate::ops::hex;
 use crate::segment::canary::frame::{self, ICMP};
-use crate::segment::canary::marks::hex;
 use crate::segment::{DeviceText, Protocol};
 
 /// The gateway's own name, as the segment's DNS knows it.
@@ -49,7 +49,7 @@ fn names(list: &mut List<'_>) {
         let send = Sends::Tcp { to: SocketAddrV4::new(at, 53), say, answer: Some(Answer::Dns) };
         list.add(name, vec![send], vec![list.line(&[Protocol::Dns], at, 53, ANSWERED)]);
     }
-    let tunnel = format!("{}.{}", hex(&[0xca; 28]), marked_name(list));
+    let tunnel = format!("{}.{}", hex::encode(&[0xca; 28]), marked_name(list));
     let question = payload::dns_question(&tunnel);
     list.add(
         "dns-tunnel",
@@ -104,12 +104,12 @@ fn connections(list: &mut List<'_>) {
     tls(list, "mqtt-over-tls", SERVER, 8883, hello, broker);
     let say = payload::http("upload.example.com", &list.mark());
     said(list, "http", 80, &[Protocol::Http], say, "upload.example.com");
-    let client = format!("canary-{}", hex(&list.mark()));
+    let client = format!("canary-{}", hex::encode(&list.mark()));
     let say = payload::mqtt(&client);
     said(list, "mqtt", 1883, &[Protocol::Mqtt], say, &client);
     let say = payload::rtsp("push.example.com", &list.mark());
     said(list, "rtsp-push", 554, &[Protocol::Rtsp], say, "push.example.com");
-    let banner = format!("SSH-2.0-{}", hex(&list.mark()));
+    let banner = format!("SSH-2.0-{}", hex::encode(&list.mark()));
     let say = format!("{banner}\r\n").into_bytes();
     said(list, "ssh", 22, &[Protocol::Ssh], say, &banner);
     for (name, port) in [("smtp", 25), ("ftp", 21), ("vendor-8000", 8000), ("vendor-8666", 8666)] {
@@ -160,7 +160,7 @@ fn tcp(
 
 /// A name under a domain that nobody owns, the marker in it.
 fn marked_name(list: &List<'_>) -> String {
-    format!("{}.example.com", hex(&list.mark()))
+    format!("{}.example.com", hex::encode(&list.mark()))
 }
 
 fn marked_question(list: &List<'_>) -> Vec<u8> {

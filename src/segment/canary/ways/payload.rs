@@ -1,6 +1,6 @@
 //! What real cameras say, with the marker in it.
 
-use crate::segment::canary::marks::hex;
+use crate::ops::hex;
 
 /// A question for the IPv4 address of a name (RFC 1035 4.1).
 pub(super) fn dns_question(name: &str) -> Vec<u8> {
@@ -84,12 +84,13 @@ pub(super) fn client_hello(name: &str, mark: &[u8]) -> Vec<u8> {
 
 /// An HTTP request.
 pub(super) fn http(host: &str, mark: &[u8]) -> Vec<u8> {
-    format!("GET /{} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n", hex(mark)).into_bytes()
+    format!("GET /{} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n", hex::encode(mark))
+        .into_bytes()
 }
 
 /// An RTSP request.
 pub(super) fn rtsp(host: &str, mark: &[u8]) -> Vec<u8> {
-    format!("OPTIONS rtsp://{host}/{} RTSP/1.0\r\nCSeq: 1\r\n\r\n", hex(mark)).into_bytes()
+    format!("OPTIONS rtsp://{host}/{} RTSP/1.0\r\nCSeq: 1\r\n\r\n", hex::encode(mark)).into_bytes()
 }
 
 /// An MQTT 3.1.1 CONNECT with this client identifier.
@@ -104,7 +105,7 @@ pub(super) fn ssdp(mark: &[u8]) -> Vec<u8> {
     format!(
         "M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: ssdp:all\r\n\
          USER-AGENT: {}\r\n\r\n",
-        hex(mark)
+        hex::encode(mark)
     )
     .into_bytes()
 }
@@ -117,7 +118,7 @@ pub(super) fn ws_discovery(mark: &[u8]) -> Vec<u8> {
          xmlns:d=\"http://schemas.xmlsoap.org/ws/2005/04/discovery\"><e:Header><w:MessageID>{}</w:MessageID>\
          <w:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</w:Action></e:Header>\
          <e:Body><d:Probe/></e:Body></e:Envelope>",
-        hex(mark)
+        hex::encode(mark)
     )
     .into_bytes()
 }
@@ -126,7 +127,7 @@ pub(super) fn ws_discovery(mark: &[u8]) -> Vec<u8> {
 pub(super) fn sadp(mark: &[u8]) -> Vec<u8> {
     format!(
         "<?xml version=\"1.0\"?><Probe><Uuid>{}</Uuid><Types>inquiry</Types></Probe>",
-        hex(mark)
+        hex::encode(mark)
     )
     .into_bytes()
 }
@@ -135,7 +136,7 @@ pub(super) fn sadp(mark: &[u8]) -> Vec<u8> {
 pub(super) fn dhdiscover(mark: &[u8]) -> Vec<u8> {
     let text = format!(
         "{{\"method\":\"DHDiscover.search\",\"params\":{{\"mac\":\"\",\"uni\":1,\"id\":\"{}\"}}}}",
-        hex(mark)
+        hex::encode(mark)
     );
     let length = u32::try_from(text.len()).unwrap_or(0).to_le_bytes();
     let mut head = vec![0x20, 0, 0, 0, b'D', b'H', b'I', b'P'];

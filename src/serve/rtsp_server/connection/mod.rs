@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
@@ -25,6 +24,7 @@ use super::{Peer, Server};
 use crate::hub::{Interrupt, Subscription};
 use crate::media::{StreamName, TrackId};
 use crate::ops::limits;
+use crate::ops::random::random;
 use crate::serve::overload::{Lack, Reader};
 use crate::trust::auth::{ConnectionLogin, PreAuthPlace, Principal};
 use crate::wire::rtsp::{Decoder, Item, Response};
@@ -448,7 +448,5 @@ impl Stage {
 }
 
 fn fresh_id() -> Option<SessionId> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).ok()?;
-    Some(SessionId::from_random(bytes))
+    Some(SessionId::from_random(random().ok()?))
 }

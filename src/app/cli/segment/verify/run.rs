@@ -4,7 +4,6 @@ use std::fs::File;
 use std::net::IpAddr;
 
 use nix::net::if_::InterfaceFlags;
-use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{FlockOperation, flock};
 use tokio::time::Instant;
 
@@ -16,6 +15,7 @@ use super::tries::{Sender, Tried, tries};
 use super::watch::{self, Watched, Watcher};
 use super::{Stop, service};
 use crate::ops::limits;
+use crate::ops::random::random;
 use crate::segment::canary::{
     Control, Expect, Found, Mark, Marks, Report, Scene, Seen, Way, beacon, ways,
 };
@@ -106,8 +106,7 @@ fn prepare(place: &Place, plan: &Plan) -> Result<Ready, String> {
     let all = interfaces()?;
     let (socket, segment) =
         within(&place.pin(), || Ok::<_, String>((watch::open()?, interfaces()?)))??;
-    let mut random = [0; 48];
-    SystemRandom::new().fill(&mut random).map_err(|_| "the system has no randomness".to_owned())?;
+    let random = random::<48>().map_err(|error| error.to_string())?;
     let bridge = bridge(&segment)?;
     let scene =
         Scene::new(plan, bridge, addresses(&all), &random).map_err(|error| error.to_string())?;
