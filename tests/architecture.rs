@@ -47,7 +47,6 @@ const SANS_IO: &[&str] = &[
     "ops/hash_log",
     "serve/rtsp_server/machine",
     "trust/auth/penalty.rs",
-    "segment/beat.rs",
     "segment/day.rs",
     "segment/ledger/entry.rs",
     "segment/canary_policy.rs",

@@ -12,9 +12,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::News;
 use super::wire::encode_news;
-use super::{Beat, News};
 use crate::ops::limits;
+use crate::ops::systemd::Progress;
 
 /// News that waits to be read. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -127,14 +128,14 @@ impl Queue {
     }
 }
 
-/// Writes what is told to the newest of those who connect, until the future is dropped. Beats at least once a
+/// Writes what is told to the newest of those who connect, until the future is dropped. Advances its progress at least once a
 /// second.
-pub async fn serve(listener: UnixListener, bulletin: Bulletin, beat: Beat) {
+pub async fn serve(listener: UnixListener, bulletin: Bulletin, progress: Progress) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut reader: Option<Reader> = None;
     loop {
         tokio::select! {
-            _ = second.tick() => beat.beat(),
+            _ = second.tick() => progress.advance(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     bulletin.greet();
@@ -197,10 +198,11 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
+    use crate::ops::systemd::Watched;
     use crate::segment::wire::NewsReader;
     use crate::segment::{
-        Attempt, Beats, CanaryResult, Destination, DeviceChange, DeviceEvent, MacAddr, Protocol,
-        Row, Verdict,
+        Attempt, CanaryResult, Destination, DeviceChange, DeviceEvent, MacAddr, Protocol, Row,
+        Verdict,
     };
 
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
@@ -256,7 +258,7 @@ mod tests {
             let listener = UnixListener::bind(&path).unwrap();
             let bulletin = Bulletin::default();
             let mut task = JoinSet::new();
-            task.spawn(serve(listener, bulletin.clone(), Beats::default().task("news")));
+            task.spawn(serve(listener, bulletin.clone(), Watched::default().part("news")));
             Self { path, bulletin, _task: task }
         }
 

@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
-use super::{Beat, CanaryResult};
+use super::CanaryResult;
 use crate::ops::limits;
+use crate::ops::systemd::Progress;
 
 /// What root asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +34,9 @@ pub enum Reply {
     Error(String),
 }
 
-/// Does what root asks, one after the other, until the future is dropped. Beats at least once a second while
+/// Does what root asks, one after the other, until the future is dropped. Advances its progress at least once a second while
 /// nothing is asked, and after each.
-pub async fn serve<A>(listener: UnixListener, beat: Beat, act: impl Fn(Command) -> A)
+pub async fn serve<A>(listener: UnixListener, progress: Progress, act: impl Fn(Command) -> A)
 where
     A: Future<Output = Reply>,
 {
@@ -49,7 +50,7 @@ where
                 Err(_) => tokio::time::sleep(limits::ACCEPT_PAUSE_MIN).await,
             },
         }
-        beat.beat();
+        progress.advance();
     }
 }
 
@@ -93,7 +94,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::segment::Beats;
+    use crate::ops::systemd::Watched;
 
     struct Served(PathBuf, #[expect(dead_code, reason = "ends with it")] JoinSet<()>);
 
@@ -103,7 +104,7 @@ mod tests {
                 std::env::temp_dir().join(format!("camlock-control-{name}-{}", std::process::id()));
             let listener = UnixListener::bind(&path).unwrap();
             let mut task = JoinSet::new();
-            task.spawn(serve(listener, Beats::default().task("control"), |command| async {
+            task.spawn(serve(listener, Watched::default().part("control"), |command| async {
                 match command {
                     Command::Flush(_) => Reply::Records(7),
                     Command::Canary(result) => Reply::Ok(result.passed()),

@@ -17,14 +17,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::Plan;
 use super::wire::{ASK_BYTES, Answer, Ask, Refusal};
-use super::{Beat, Plan};
 use crate::ops::limits;
+use crate::ops::systemd::Progress;
 use crate::trust::audit::{self, Event};
 
 /// Answers asks for cameras of the newest plan until the future is dropped. At most [`limits::SEGMENT_ASKS`] at
-/// once; others wait in the kernel's queue. Beats at least once a second.
-pub async fn serve(listener: UnixListener, plan: watch::Receiver<Arc<Plan>>, beat: Beat) {
+/// once; others wait in the kernel's queue. Advances its progress at least once a second.
+pub async fn serve(listener: UnixListener, plan: watch::Receiver<Arc<Plan>>, progress: Progress) {
     let places = Arc::new(Semaphore::new(limits::SEGMENT_ASKS));
     let mut asks = JoinSet::new();
     let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -34,7 +35,7 @@ pub async fn serve(listener: UnixListener, plan: watch::Receiver<Arc<Plan>>, bea
             (listener.accept().await, place)
         };
         tokio::select! {
-            _ = second.tick() => beat.beat(),
+            _ = second.tick() => progress.advance(),
             (accepted, place) = next => match (accepted, place) {
                 (Ok((stream, _)), Ok(place)) => {
                     let plan = Arc::clone(&plan.borrow());
@@ -163,8 +164,9 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::ops::systemd::Watched;
     use crate::segment::plan::tests::plan;
-    use crate::segment::{Beats, CameraAddr, Mode, NoDoor, NotDialled, Segment, Settings};
+    use crate::segment::{CameraAddr, Mode, NoDoor, NotDialled, Segment, Settings};
 
     /// A service whose plan has one camera, on loopback.
     struct Service {
@@ -181,7 +183,7 @@ mod tests {
             let listener = UnixListener::bind(dir.join("door.sock")).unwrap();
             let (plan, plans) = watch::channel(Arc::new(on_loopback(camera)));
             let mut task = JoinSet::new();
-            task.spawn(serve(listener, plans, Beats::default().task("door")));
+            task.spawn(serve(listener, plans, Watched::default().part("door")));
             Self { dir, plan, _task: task }
         }
 

@@ -1,7 +1,6 @@
 //! The camera network: which addresses are cameras, the one door to them, and what devices there try.
 
 mod ask;
-mod beat;
 pub mod bulletin;
 mod camera_addr;
 pub mod canary;
@@ -27,7 +26,6 @@ mod text;
 pub mod wire;
 
 pub use ask::{BadAnswer, NoDoor, WrongDescriptor};
-pub use beat::{Beat, Beats};
 pub use camera_addr::{
     BadAddress, CameraAddr, Mode, NotACamera, NotDialled, Segment, Settings, check,
 };

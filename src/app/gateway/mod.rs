@@ -98,7 +98,7 @@ impl Gateway {
     /// Starts everything that `settings` ask for. Listeners serve before the first camera plays; those whose address
     /// is among `sockets` take that socket, and all of these must be asked for.
     pub async fn start(settings: Settings, mut sockets: Sockets) -> Result<Self, StartError> {
-        let mut watched = Watched::default();
+        let watched = Watched::default();
         let metrics = Metrics::new();
         process::started(&metrics);
         let load = Load::new(overload::budget(settings.load), Arc::clone(&metrics));
@@ -135,7 +135,7 @@ impl Gateway {
         gateway.others.spawn(digest_seen::keep(books.digest, digest_seen));
         let running = watched.part("runtime, load and streams");
         gateway.others.spawn(overload::watch(Arc::clone(&gateway.load), Arc::clone(&hub), running));
-        let bound = gateway.bind(&settings, &hub, &mut sockets, &mut watched)?;
+        let bound = gateway.bind(&settings, &hub, &mut sockets, &watched)?;
         let admin = gateway.bind_admin(settings.admin.as_ref(), &mut sockets).await?;
         // All or none: nothing is served before every address is ours.
         sockets.finish()?;
@@ -254,7 +254,7 @@ impl Gateway {
         settings: &Settings,
         hub: &Arc<Hub>,
         sockets: &mut Sockets,
-        watched: &mut Watched,
+        watched: &Watched,
     ) -> Result<Vec<Bound>, StartError> {
         let gate = Gate::new(Arc::clone(&self.metrics));
         let secure = settings.rtsp.listen.iter().map(|address| (address, true));

@@ -142,7 +142,7 @@ mod tests {
     async fn the_process_is_measured_and_judged_as_soon_as_a_reader_asks() {
         let metrics = crate::ops::metrics::Metrics::new();
         let load = Load::new(Some(1 << 20), Arc::clone(&metrics));
-        let mut watched = crate::ops::systemd::Watched::default();
+        let watched = crate::ops::systemd::Watched::default();
         let progress = watched.part("load");
         let watching = tokio::spawn(watch(Arc::clone(&load), Hub::new(), progress));
         load.set_budget(None, Instant::now().into_std());

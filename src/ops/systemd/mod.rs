@@ -6,6 +6,6 @@ mod notify;
 mod progress;
 mod sockets;
 
-pub use notify::{alive, feed, ready, reloading, stopping, watchdog};
+pub use notify::{feed, ready, reloading, stopping, watchdog};
 pub use progress::{Progress, Watched};
 pub use sockets::{BadSockets, Sockets};

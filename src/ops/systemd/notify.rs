@@ -27,11 +27,6 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// A sign of life, for a process that judges its own progress.
-pub fn alive() {
-    tell(&[NotifyState::Watchdog]);
-}
-
 /// How long the manager waits for a sign of life, if it does.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
@@ -43,7 +38,7 @@ pub async fn feed(watched: Watched, timeout: Duration) {
 }
 
 /// Four looks in the manager's patience: one that comes late, or before a slow part's next advance, costs nothing.
-async fn feed_with(mut watched: Watched, timeout: Duration, mut alive: impl FnMut()) {
+async fn feed_with(watched: Watched, timeout: Duration, mut alive: impl FnMut()) {
     let mut look = interval((timeout / 4).max(Duration::from_millis(1)));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut in_vain = 0_u32;
@@ -93,7 +88,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn life_is_shown_while_all_get_on_and_no_longer() {
         let patience = Duration::from_secs(10);
-        let mut watched = Watched::default();
+        let watched = Watched::default();
         let first = tokio::spawn(advances(watched.part("first")));
         let second = tokio::spawn(advances(watched.part("second")));
         let signs = Arc::new(AtomicU32::new(0));

@@ -1,25 +1,25 @@
 //! Whether each part of a process gets on.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 /// One part's answers to the question whether it gets on. A part that nobody asks, since no service manager wants
 /// signs of life, has nothing to wake up for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Progress {
     answers: Arc<AtomicU64>,
     questions: watch::Receiver<()>,
 }
 
-/// All parts of a process that must get on.
+/// All parts of a process that must get on. Clones watch the same parts.
 ///
 /// A part that ended counts as stuck: its counter stays here.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Watched {
-    parts: Vec<Part>,
+    parts: Arc<Mutex<Vec<Part>>>,
     questions: watch::Sender<()>,
 }
 
@@ -53,32 +53,34 @@ impl Default for Progress {
 
 impl Watched {
     /// One part more. `name` is for the operator.
-    pub fn part(&mut self, name: impl Into<String>) -> Progress {
+    pub fn part(&self, name: impl Into<String>) -> Progress {
         let answers = Arc::new(AtomicU64::new(0));
-        self.parts.push(Part { name: name.into(), answers: Arc::clone(&answers), seen: 0 });
+        self.parts().push(Part { name: name.into(), answers: Arc::clone(&answers), seen: 0 });
         Progress { answers, questions: self.questions.subscribe() }
     }
 
     /// Whether all parts advanced since this last said so; else the names of those that did not. Asks all of them
     /// for the next time.
-    pub fn all_got_on(&mut self) -> Result<(), Vec<&str>> {
+    pub fn all_got_on(&self) -> Result<(), Vec<String>> {
         self.questions.send_replace(());
-        if self.parts.iter().all(Part::got_on) {
-            for part in &mut self.parts {
-                part.seen = part.count();
-            }
-            return Ok(());
+        let mut parts = self.parts();
+        let stuck = parts.iter().filter(|part| part.count() == part.seen);
+        let stuck: Vec<_> = stuck.map(|part| part.name.clone()).collect();
+        if !stuck.is_empty() {
+            return Err(stuck);
         }
-        let stuck = self.parts.iter().filter(|part| !part.got_on());
-        Err(stuck.map(|part| part.name.as_str()).collect())
+        for part in parts.iter_mut() {
+            part.seen = part.count();
+        }
+        Ok(())
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Vec<Part>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Part {
-    fn got_on(&self) -> bool {
-        self.count() != self.seen
-    }
-
     fn count(&self) -> u64 {
         self.answers.load(Ordering::Relaxed)
     }
@@ -90,31 +92,35 @@ mod tests {
 
     #[test]
     fn one_part_that_stands_still_is_named() {
-        let mut watched = Watched::default();
+        let watched = Watched::default();
         let (a, b) = (watched.part("a"), watched.part("b"));
-        assert_eq!(watched.all_got_on(), Err(vec!["a", "b"]), "nothing began");
+        assert_eq!(
+            watched.all_got_on(),
+            Err(vec!["a".to_owned(), "b".to_owned()]),
+            "nothing began"
+        );
         a.advance();
-        assert_eq!(watched.all_got_on(), Err(vec!["b"]));
+        assert_eq!(watched.all_got_on(), Err(vec!["b".to_owned()]));
         b.advance();
         assert_eq!(watched.all_got_on(), Ok(()), "a's advance of before still counts");
         a.advance();
-        assert_eq!(watched.all_got_on(), Err(vec!["b"]));
+        assert_eq!(watched.all_got_on(), Err(vec!["b".to_owned()]));
     }
 
     #[test]
     fn a_part_that_ended_is_stuck() {
-        let mut watched = Watched::default();
+        let watched = Watched::default();
         let gone = watched.part("gone");
         gone.advance();
         drop(gone);
         assert_eq!(watched.all_got_on(), Ok(()));
-        assert_eq!(watched.all_got_on(), Err(vec!["gone"]));
+        assert_eq!(watched.all_got_on(), Err(vec!["gone".to_owned()]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_part_is_asked_at_each_look_and_never_without_one() {
         use tokio::time::{Duration, timeout};
-        let mut watched = Watched::default();
+        let watched = Watched::default();
         let mut part = watched.part("part");
         let day = Duration::from_secs(86_400);
         assert!(timeout(day, part.asked()).await.is_err());

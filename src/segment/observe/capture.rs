@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use super::filter::{Op, SHARES, Take, program};
 use super::{Frame, Observer, classify};
 use crate::ops::limits;
-use crate::segment::{Beat, MacAddr, Plan};
+use crate::ops::systemd::Progress;
+use crate::segment::{MacAddr, Plan};
 
 /// Every protocol.
 const ETH_P_ALL: u16 = 0x0003;
@@ -89,12 +90,12 @@ impl Capture {
 }
 
 /// Notes what every frame tries, until a socket fails; takes new plans as they come. In a flood others run as well:
-/// each socket gives up its turn after [`limits::OBSERVED_BATCH`] frames. Beats every [`limits::OBSERVED_BEAT`].
+/// each socket gives up its turn after [`limits::OBSERVED_BATCH`] frames. Advances its progress every [`limits::OBSERVED_BEAT`].
 pub async fn observe(
     capture: Capture,
     plan: watch::Receiver<Arc<Plan>>,
     observer: Arc<Observer>,
-    beat: Beat,
+    progress: Progress,
 ) -> Result<Infallible, CaptureError> {
     let bridge = capture.bridge;
     let taps = capture.taps.into_iter().map(|(take, socket)| {
@@ -114,7 +115,7 @@ pub async fn observe(
             Ok(_) => Err(CaptureError::Read(io::ErrorKind::UnexpectedEof.into())),
             Err(error) => Err(error),
         },
-        never = follow(plan, &observer, &beat) => match never {},
+        never = follow(plan, &observer, &progress) => match never {},
     }
 }
 
@@ -174,13 +175,13 @@ impl Tap {
 async fn follow(
     mut plans: watch::Receiver<Arc<Plan>>,
     observer: &Observer,
-    beat: &Beat,
+    progress: &Progress,
 ) -> Infallible {
     let mut ticks = tokio::time::interval(limits::OBSERVED_BEAT);
     loop {
         tokio::select! {
             plan = next(&mut plans) => observer.set_plan(plan),
-            _ = ticks.tick() => beat.beat(),
+            _ = ticks.tick() => progress.advance(),
         }
     }
 }

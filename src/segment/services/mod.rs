@@ -31,32 +31,33 @@ use self::dns::Zone;
 use self::places::Places;
 use self::rate::{Pace, Rates};
 use self::tell::Teller;
-use super::{Beats, MacAddr, Plan, Protocol, Sighting, Verdict};
+use super::{MacAddr, Plan, Protocol, Sighting, Verdict};
 use crate::ops::limits;
+use crate::ops::systemd::Watched;
 
 pub use self::counts::{Count, Counts};
 pub use self::sockets::{CannotOpen, Sockets};
 
 /// Serves until the future is dropped, by the newest plan (its address apart: sockets stay where they were opened).
-/// What connections said goes to `note`: in the sink, and to DNS over TCP; `mac_of` knows the device of an IP address. Watched by `beats`
+/// What connections said goes to `note`: in the sink, and to DNS over TCP; `mac_of` knows the device of an IP address. Watched by `watched`
 /// as `dns`, `dns_tcp`, `ntp` and `sink`. Fails only if the runtime cannot take the sockets.
 pub async fn serve(
     sockets: Sockets,
     plan: watch::Receiver<Arc<Plan>>,
-    beats: &Beats,
+    watched: &Watched,
     counts: Arc<Counts>,
     note: impl Fn(Sighting) + Clone + Send + Sync + 'static,
     mac_of: impl Fn(IpAddr) -> Option<MacAddr> + Clone + Send + Sync + 'static,
 ) -> io::Result<Infallible> {
     let teller = Teller { note, mac_of, original: tell::original_destination };
-    serve_with(sockets, plan, beats, counts, teller).await
+    serve_with(sockets, plan, watched, counts, teller).await
 }
 
 /// With another way to learn where a connection was going, for tests.
 async fn serve_with<N, M>(
     sockets: Sockets,
     plan: watch::Receiver<Arc<Plan>>,
-    beats: &Beats,
+    watched: &Watched,
     counts: Arc<Counts>,
     teller: Teller<N, M>,
 ) -> io::Result<Infallible>
@@ -69,9 +70,9 @@ where
     let ntp = UdpSocket::from_std(sockets.ntp)?;
     let sink = TcpListener::from_std(sockets.sink)?;
     tokio::join!(
-        serve_dns(dns, dns_tcp, plan, beats, &counts, &teller),
-        serve_ntp(ntp, beats, &counts),
-        serve_sink(sink, beats, &counts, &teller),
+        serve_dns(dns, dns_tcp, plan, watched, &counts, &teller),
+        serve_ntp(ntp, watched, &counts),
+        serve_sink(sink, watched, &counts, &teller),
     );
     // None of them ends.
     std::future::pending().await
@@ -81,7 +82,7 @@ async fn serve_dns<N, M>(
     udp: UdpSocket,
     tcp: TcpListener,
     plan: watch::Receiver<Arc<Plan>>,
-    beats: &Beats,
+    watched: &Watched,
     counts: &Arc<Counts>,
     teller: &Teller<N, M>,
 ) where
@@ -100,11 +101,12 @@ async fn serve_dns<N, M>(
         let plan = plan.borrow();
         Zone { gateway: plan.address, policy: plan.dns }
     };
-    let by_udp =
-        udp::serve(udp, &rates, tally, beats.task("dns"), |question| dns::answer(question, zone()));
+    let by_udp = udp::serve(udp, &rates, tally, watched.part("dns"), |question| {
+        dns::answer(question, zone())
+    });
     let places = Places::new(limits::DNS_CONNECTIONS, limits::DNS_CONNECTIONS_PER_SOURCE);
     let by_tcp =
-        tcp::serve(tcp, places, Arc::clone(counts), beats.task("dns_tcp"), |stream, source| {
+        tcp::serve(tcp, places, Arc::clone(counts), watched.part("dns_tcp"), |stream, source| {
             let (rates, zone, counts) = (Arc::clone(&rates), zone.clone(), Arc::clone(counts));
             let (teller, asked) = (teller.clone(), tell::asked_address(&stream, teller.original));
             dns_tcp::serve(stream, move |question| {
@@ -127,7 +129,7 @@ async fn serve_dns<N, M>(
     tokio::join!(by_udp, by_tcp);
 }
 
-async fn serve_ntp(udp: UdpSocket, beats: &Beats, counts: &Counts) {
+async fn serve_ntp(udp: UdpSocket, watched: &Watched, counts: &Counts) {
     let each = Pace { per_second: limits::NTP_PER_SECOND, burst: 4 * limits::NTP_PER_SECOND };
     let all = limits::NTP_PER_SECOND_IN_ALL;
     let rates = Mutex::new(Rates::new(each, Pace { per_second: all, burst: all }, now()));
@@ -136,7 +138,7 @@ async fn serve_ntp(udp: UdpSocket, beats: &Beats, counts: &Counts) {
         over_pace: &counts.ntp_over_pace,
         ignored: &counts.ntp_ignored,
     };
-    udp::serve(udp, &rates, tally, beats.task("ntp"), |datagram| {
+    udp::serve(udp, &rates, tally, watched.part("ntp"), |datagram| {
         ntp::answer(datagram, SystemTime::now()).map(Vec::from)
     })
     .await;
@@ -144,7 +146,7 @@ async fn serve_ntp(udp: UdpSocket, beats: &Beats, counts: &Counts) {
 
 async fn serve_sink<N, M>(
     tcp: TcpListener,
-    beats: &Beats,
+    watched: &Watched,
     counts: &Arc<Counts>,
     teller: &Teller<N, M>,
 ) where
@@ -152,7 +154,7 @@ async fn serve_sink<N, M>(
     M: Fn(IpAddr) -> Option<MacAddr> + Clone + Send + Sync + 'static,
 {
     let places = Places::new(limits::SINK_CONNECTIONS, limits::SINK_CONNECTIONS_PER_SOURCE);
-    tcp::serve(tcp, places, Arc::clone(counts), beats.task("sink"), |stream, source| {
+    tcp::serve(tcp, places, Arc::clone(counts), watched.part("sink"), |stream, source| {
         sink::serve(stream, source, Arc::clone(counts), teller.clone())
     })
     .await;

@@ -12,15 +12,15 @@ use tokio::time::{interval, sleep};
 use super::counts::Counts;
 use super::places::Places;
 use crate::ops::limits;
-use crate::segment::Beat;
+use crate::ops::systemd::Progress;
 
 /// Hands each connection to `handler`, in a task of its own, or resets it at once if it has no place. Dropping the
-/// future ends all. Beats at least once a second.
+/// future ends all. Advances its progress at least once a second.
 pub(super) async fn serve<F>(
     listener: TcpListener,
     places: Places,
     counts: Arc<Counts>,
-    beat: Beat,
+    progress: Progress,
     handler: impl Fn(TcpStream, Ipv4Addr) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
@@ -29,7 +29,7 @@ pub(super) async fn serve<F>(
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
-            _ = second.tick() => beat.beat(),
+            _ = second.tick() => progress.advance(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, SocketAddr::V4(peer))) => {
                     match places.enter(*peer.ip()) {

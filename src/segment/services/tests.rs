@@ -24,7 +24,7 @@ struct Running {
     ntp: SocketAddr,
     sink: SocketAddr,
     plan: watch::Sender<Arc<Plan>>,
-    beats: Arc<Beats>,
+    watched: Watched,
     counts: Arc<Counts>,
     noted: mpsc::Receiver<Sighting>,
     _tasks: JoinSet<()>,
@@ -33,7 +33,7 @@ struct Running {
 fn run() -> Running {
     let sockets = Sockets::open_at(Ipv4Addr::LOCALHOST, [0; 4]).unwrap();
     let (plan, newest) = watch::channel(Arc::new(plan()));
-    let beats = Arc::new(Beats::default());
+    let watched = Watched::default();
     let counts = Arc::new(Counts::default());
     let (send, noted) = mpsc::channel(16);
     let mut running = Running {
@@ -42,7 +42,7 @@ fn run() -> Running {
         ntp: sockets.ntp.local_addr().unwrap(),
         sink: sockets.sink.local_addr().unwrap(),
         plan,
-        beats: Arc::clone(&beats),
+        watched: watched.clone(),
         counts: Arc::clone(&counts),
         noted,
         _tasks: JoinSet::new(),
@@ -51,7 +51,7 @@ fn run() -> Running {
         let note = move |sighting| send.try_send(sighting).unwrap();
         let mac_of = |ip| (ip == IpAddr::from(Ipv4Addr::LOCALHOST)).then_some(MAC);
         let teller = Teller { note, mac_of, original: |_| Ok(CLOUD) };
-        serve_with(sockets, newest, &beats, counts, teller).await.unwrap();
+        serve_with(sockets, newest, &watched, counts, teller).await.unwrap();
     });
     running
 }
@@ -244,6 +244,6 @@ async fn all_four_beat_every_second() {
     let running = run();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(1001)).await;
-        assert_eq!(running.beats.look(), Vec::<&str>::new());
+        assert_eq!(running.watched.all_got_on(), Ok(()));
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval, sleep};
 use super::counts::Count;
 use super::rate::Rates;
 use crate::ops::limits;
-use crate::segment::Beat;
+use crate::ops::systemd::Progress;
 
 /// One byte over the longest question, so that longer ones show.
 const DATAGRAM_BYTES: usize = limits::DNS_QUESTION_BYTES + 1;
@@ -25,12 +25,12 @@ pub(super) struct Tally<'a> {
 }
 
 /// Answers until the future is dropped. `answer` gets each datagram within the pace. What the kernel cannot send at
-/// once is lost: whoever asks over UDP asks again. Beats at least once a second.
+/// once is lost: whoever asks over UDP asks again. Advances its progress at least once a second.
 pub(super) async fn serve(
     socket: UdpSocket,
     rates: &Mutex<Rates>,
     tally: Tally<'_>,
-    beat: Beat,
+    progress: Progress,
     answer: impl Fn(&[u8]) -> Option<Vec<u8>>,
 ) {
     let mut second = interval(Duration::from_secs(1));
@@ -38,7 +38,7 @@ pub(super) async fn serve(
     loop {
         let (datagram, from) = tokio::select! {
             _ = second.tick() => {
-                beat.beat();
+                progress.advance();
                 continue;
             }
             received = receive(&socket, &mut buffer) => match received {

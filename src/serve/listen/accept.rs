@@ -445,7 +445,7 @@ mod tests {
         let gate = Gate::new(Metrics::new());
         let any = "127.0.0.1:0".parse().unwrap();
         let listener = Listener::bind("test", any, Encryption::Plain, gate.clone()).unwrap();
-        let mut watched = crate::ops::systemd::Watched::default();
+        let watched = crate::ops::systemd::Watched::default();
         let listener = listener.watched(watched.part("test"));
         let running = tokio::spawn(listener.run(pending(), async |_| {}));
         let soon = || tokio::time::sleep(Duration::from_secs(1));
@@ -460,7 +460,7 @@ mod tests {
         running.abort();
         assert_eq!(watched.all_got_on(), Ok(()), "it answered before");
         soon().await;
-        assert_eq!(watched.all_got_on(), Err(vec!["test"]));
+        assert_eq!(watched.all_got_on(), Err(vec!["test".to_owned()]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 
 use super::verdict::Kept;
 use crate::ops::limits;
+use crate::ops::systemd::Progress;
 use crate::segment::bulletin::Bulletin;
 use crate::segment::control::{Command, Reply};
 use crate::segment::ledger::{Entry, Ledger};
 use crate::segment::observe::Observer;
-use crate::segment::{Beat, CanaryResult, News, Plan, Pulse, Row, Sums, now_ms};
+use crate::segment::{CanaryResult, News, Plan, Pulse, Row, Sums, now_ms};
 
 /// Shared by all who have something to tell.
 #[derive(Debug)]
@@ -44,9 +45,9 @@ impl Core {
         self.observer.set_plan(plan);
     }
 
-    /// Writes what changed, every [`limits::SEGMENT_PULSE`], with a pulse; a checkpoint when it is due. Beats every
+    /// Writes what changed, every [`limits::SEGMENT_PULSE`], with a pulse; a checkpoint when it is due. Advances its progress every
     /// [`limits::SEGMENT_BEAT`].
-    pub(super) async fn keep(self: Arc<Self>, beat: Beat) {
+    pub(super) async fn keep(self: Arc<Self>, progress: Progress) {
         let mut second = tokio::time::interval(limits::SEGMENT_BEAT);
         let (mut told, mut signed): (Option<Instant>, Instant) = (None, Instant::now());
         let over = |since: Instant, long: Duration| since.elapsed() >= long;
@@ -61,7 +62,7 @@ impl Core {
                 signed = Instant::now();
                 self.ledger.checkpoint(now_ms());
             }
-            beat.beat();
+            progress.advance();
         }
     }
 

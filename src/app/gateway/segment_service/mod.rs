@@ -9,18 +9,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::ops::limits;
+use crate::ops::random;
 use crate::ops::systemd;
+use crate::ops::systemd::{Progress, Watched};
 use crate::segment::bulletin::{self, Bulletin};
 use crate::segment::confine::{CannotConfine, Files, Keep, confine};
 use crate::segment::ledger::{CannotOpen as NoLedger, Ledger, Opened};
 use crate::segment::observe::{Bridge, Capture, CaptureError, Observer, Vendors, observe};
 use crate::segment::services::{self, CannotOpen as NoService, Counts, Sockets};
-use crate::segment::{BRIDGE, Beats, Namespace, Place, Plan, control, door, listen, now_ms};
+use crate::segment::{BRIDGE, Namespace, Place, Plan, control, door, listen, now_ms};
 
 use self::core::Core;
 
@@ -109,7 +109,7 @@ impl Segment {
             return Err(SegmentError::OtherNamespace(place.pin().display().to_string()));
         }
         let plan = Arc::new(plan);
-        let run = random();
+        let run = run_number();
         let run_name = format!("{run:016x}");
         let ledger = Ledger::open(&place, &plan, &run_name, &boot_id(), now_ms())?;
         let services = Sockets::open(&plan)?;
@@ -141,7 +141,7 @@ impl Segment {
     /// Starts all tasks. Within a runtime.
     pub(crate) fn start(self) -> Result<Running, SegmentError> {
         let (plan, plans) = watch::channel(self.plan);
-        let beats = Arc::new(Beats::default());
+        let watched = Watched::default();
         let bulletin = Bulletin::default();
         let core = Core::new(
             self.ledger.start()?,
@@ -151,46 +151,46 @@ impl Segment {
         );
         let core = Arc::new(core);
         let mut tasks = JoinSet::new();
-        let door = door::serve(unix(self.door)?, plans.clone(), beats.task("door"));
+        let door = door::serve(unix(self.door)?, plans.clone(), watched.part("door"));
         tasks.spawn(ends(door));
-        tasks.spawn(ends(bulletin::serve(unix(self.news)?, bulletin, beats.task("news"))));
+        tasks.spawn(ends(bulletin::serve(unix(self.news)?, bulletin, watched.part("news"))));
         let asked = Arc::clone(&core);
         let control = unix(self.control)?;
-        let beat = beats.task("control");
+        let progress = watched.part("control");
         tasks.spawn(ends(async move {
             let act = |command| {
                 let core = Arc::clone(&asked);
                 async move { core.act(command).await }
             };
-            control::serve(control, beat, act).await;
+            control::serve(control, progress, act).await;
         }));
         let (noted, known) = (Arc::clone(&self.observer), Arc::clone(&self.observer));
-        let (services, services_plan, services_beats) =
-            (self.services, plans.clone(), Arc::clone(&beats));
+        let (services, services_plan, services_watched) =
+            (self.services, plans.clone(), watched.clone());
         tasks.spawn(async move {
             let note = move |sighting| noted.note(&sighting);
             let mac_of = move |ip| known.mac_of(ip);
             let counts = Arc::new(Counts::default());
             let served =
-                services::serve(services, services_plan, &services_beats, counts, note, mac_of);
+                services::serve(services, services_plan, &services_watched, counts, note, mac_of);
             match served.await {
                 Ok(never) => match never {},
                 Err(error) => error.into(),
             }
         });
-        let (observer, beat) = (Arc::clone(&self.observer), beats.task("observer"));
+        let (observer, progress) = (Arc::clone(&self.observer), watched.part("observer"));
         let capture = self.capture;
         tasks.spawn(async move {
-            match observe(capture, plans, observer, beat).await {
+            match observe(capture, plans, observer, progress).await {
                 Ok(never) => match never {},
                 Err(error) => error.into(),
             }
         });
-        tasks.spawn(ends(Arc::clone(&core).keep(beats.task("ledger"))));
+        tasks.spawn(ends(Arc::clone(&core).keep(watched.part("ledger"))));
         tasks.spawn(ends(Arc::clone(&core).tell_devices()));
-        tasks.spawn(pinned(self.namespace, self.place, beats.task("namespace")));
+        tasks.spawn(pinned(self.namespace, self.place, watched.part("namespace")));
         if let Some(timeout) = systemd::watchdog() {
-            tasks.spawn(ends(feed(beats, timeout)));
+            tasks.spawn(ends(systemd::feed(watched, timeout)));
         }
         systemd::ready("the camera segment is served");
         tracing::info!(door = "open", "the camera segment is served");
@@ -257,44 +257,20 @@ async fn ends(task: impl Future<Output = ()>) -> SegmentError {
 }
 
 /// Returns once the namespace is no longer the pinned one: then nobody can find it any more.
-async fn pinned(namespace: Namespace, place: Place, beat: crate::segment::Beat) -> SegmentError {
+async fn pinned(namespace: Namespace, place: Place, progress: Progress) -> SegmentError {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         second.tick().await;
         if !namespace.is_pinned_at(&place.pin()) {
             return SegmentError::NamespaceLost(place.pin().display().to_string());
         }
-        beat.beat();
+        progress.advance();
     }
 }
 
-/// Shows the service manager signs of life while every task gets on.
-async fn feed(beats: Arc<Beats>, timeout: Duration) {
-    // Every task beats once a second, so this is the least between two looks.
-    let mut look = tokio::time::interval((timeout / 4).max(limits::SEGMENT_BEAT));
-    let mut in_vain = 0_u32;
-    loop {
-        look.tick().await;
-        let stuck = beats.look();
-        if stuck.is_empty() {
-            in_vain = 0;
-            systemd::alive();
-        } else {
-            in_vain += 1;
-            if in_vain > 1 {
-                tracing::warn!(?stuck, "tasks make no progress");
-            }
-        }
-    }
-}
-
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => u64::from_ne_bytes(bytes),
-        // Unlike others all the same: two runs do not begin within one millisecond.
-        Err(_) => now_ms(),
-    }
+fn run_number() -> u64 {
+    // Without randomness unlike others all the same: two runs do not begin within one millisecond.
+    random::random().map_or_else(|_| now_ms(), u64::from_ne_bytes)
 }
 
 fn boot_id() -> String {
