@@ -71,7 +71,6 @@ const SANS_IO: &[&str] = &[
     "segment/sighting.rs",
     "segment/text.rs",
     "segment/wire.rs",
-    "ops/systemd/progress.rs",
     "serve/tunnel/armour.rs",
     "serve/tunnel/head.rs",
     "serve/tunnel/pending.rs",
