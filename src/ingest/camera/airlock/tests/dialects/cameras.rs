@@ -57,7 +57,7 @@ pub(super) const TRANSCRIPTS: &[Transcript] = &[
         "anpviz_sdp",
         ANPVIZ,
         &[],
-        "payload type 0, which is µ-law, is mapped to AAC; no AAC mode is told",
+        "payload type 0, which is µ-law, is mapped to AAC; no AAC mode is given",
         "the map counts; without a mode the sound cannot be unpacked, and the pictures go on alone",
     ),
     odd(
@@ -109,7 +109,7 @@ pub(super) const TRANSCRIPTS: &[Transcript] = &[
         "dahua_play_decimal_ssrc",
         DAHUA,
         &["dahua_describe_h264_aac_onvif"],
-        "`ssrc` of `RTP-Info` in decimal, and only one of the tracks told",
+        "`ssrc` of `RTP-Info` in decimal, and only one of the tracks listed",
         "that `ssrc` is not read; each track counts from its first packet",
     ),
     plain("dahua_setup", DAHUA, &["dahua_describe_h264_aac_onvif"]),

@@ -110,7 +110,7 @@ quirks! {
     logins::sha_256_only: "Hikvision OEM, cameras for India's STQC", "SHA-256 alone is offered"
         => "answered";
     logins::new_nonce_each_time: "several", "every answer to a request is a `401` with `stale=true` first"
-        => "signed anew and sent once more";
+        => "authenticated again and sent once more";
     media::byte_stream_in_a_packet: "several",
         "Annex B start codes inside one packet, parameter sets and picture together"
         => "split, and each NAL unit counted against the limit";
