@@ -55,7 +55,7 @@ impl Stream {
     pub(super) fn set_tracks(&self, tracks: Vec<Arc<Track>>) {
         let format = self.state().ring.set_tracks(tracks, random_origin);
         if format == Format::Changed {
-            tracing::info!(stream = %self.name, "stream changed its format; its readers are ended");
+            tracing::info!(stream = %self.name, "stream changed its format; its readers are disconnected");
         }
         self.bell.ring();
     }

@@ -49,7 +49,7 @@ enum NewsEnd {
     #[error("the camera segment's service tells nothing any more: look at its log, restart it")]
     Silent,
     /// What it wrote is no news.
-    #[error("the camera segment's service wrote what is no news ({0}): are both of one version?")]
+    #[error("the camera segment's service sent an invalid message ({0}): do both run the same version?")]
     #[strum(serialize = "bad_news")]
     Bad(BadWire),
 }
@@ -123,7 +123,7 @@ impl Feed {
     fn up(&self) {
         self.metrics.segment.up.set(1);
         self.board.update(|state| state.link = Some(LinkState::Up));
-        tracing::info!("the camera segment tells its news");
+        tracing::info!("connected to camlock-segment");
     }
 
     fn take(&mut self, news: News) {

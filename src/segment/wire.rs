@@ -256,7 +256,7 @@ mod tests {
         for bad in ["", "a/b", "A", "é", "a\0", over.as_str()] {
             assert_eq!(ask(bad).encode(), Err(BadWire::Name), "{bad}");
         }
-        assert_eq!(Ask::decode(&[1, 0, 1, 65]), Err(BadWire::Name), "told before the name came");
+        assert_eq!(Ask::decode(&[1, 0, 1, 65]), Err(BadWire::Name), "refused before the name came");
         assert_eq!(Ask::decode(b"\x01\x00\x01\x01/"), Err(BadWire::Name));
     }
 

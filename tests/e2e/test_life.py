@@ -245,4 +245,4 @@ def test_what_became_of_a_reload_is_said_where_operators_look(work, guard):
     said = [line["message"] for line in lines]
     last = good.count("\n") + 3
     assert any(f"reloads.toml:{last}:" in message and "nowhere" in message for message in said), said
-    assert "the new configuration has faults; the old one stays in force" in said
+    assert "the new configuration has errors; the old one stays in use" in said

@@ -8,7 +8,7 @@ from cameras import Camera, over
 from readers import Reader, Refused
 from watch import Page
 
-SAID = "the new configuration has faults; the old one stays in force"
+SAID = "the new configuration has errors; the old one stays in use"
 IN_FORCE = 10  # seconds until a new configuration is in force, and what it ends has ended
 
 

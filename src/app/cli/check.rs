@@ -19,7 +19,7 @@ pub(super) fn check(file: &Path) -> Exit {
             let settings = &loaded.settings;
             let streams: usize = settings.cameras.iter().map(|camera| camera.profiles.len()).sum();
             output::line(&format!(
-                "{}: good: {} cameras, {streams} streams, {} accounts",
+                "{}: OK ({} cameras, {streams} streams, {} accounts)",
                 file.display(),
                 settings.cameras.len(),
                 settings.auth.users.len()

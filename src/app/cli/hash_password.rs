@@ -33,7 +33,7 @@ pub(super) fn run(options: &Options) -> Exit {
 
 fn generate(user: &str) -> Result<(), String> {
     let (secret, stored) = secret_for(user)?;
-    output::line(&format!("# give this to the VMS, it is shown once: {}", secret.expose_secret()));
+    output::line(&format!("# secret for the VMS, shown only once: {}", secret.expose_secret()));
     output::line(&format!("secret_ha1 = [{:?}, {:?}]", stored.md5_hex(), stored.sha256_hex()));
     Ok(())
 }
@@ -58,7 +58,7 @@ fn read_password() -> Result<SecretString, String> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         output::error(
-            "Password (it is shown while you type; `printf %s \"$PW\" | camlock hash-password` does not show it):",
+            "Password (visible while you type; `printf %s \"$PW\" | camlock hash-password` does not show it):",
         );
     }
     let mut line = String::new();

@@ -42,7 +42,7 @@ enum Exit {
     after_help = "\
 Examples:
   camlock demo                             two simulated cameras, the gateway, lines to paste
-  camlock probe --hikvision 192.0.2.10     what a camera sends, and its entry for the configuration
+  camlock probe --hikvision 192.0.2.10     shows what a camera sends and its configuration entry
   camlock check /etc/camlock/camlock.toml  all faults of a configuration at once
   camlock run --config /etc/camlock/camlock.toml
 
@@ -64,7 +64,7 @@ enum Command {
 Examples:
   camlock run --config /etc/camlock/camlock.toml
 
-SIGTERM or Ctrl-C stops it clean within two seconds, a second one at once; SIGHUP reads accounts, certificates and cameras anew (a file with faults changes nothing).")]
+SIGTERM or Ctrl-C shuts it down within two seconds, a second signal exits immediately; SIGHUP reloads accounts, certificates and cameras (a file with errors changes nothing).")]
     Run {
         /// Configuration file.
         #[arg(long, value_name = "FILE")]
@@ -75,7 +75,7 @@ SIGTERM or Ctrl-C stops it clean within two seconds, a second one at once; SIGHU
 Examples:
   camlock check config/camlock.toml
 
-Ends with 0 if the file can be run, with 78 if it has faults.")]
+Exit code 0 if the file is valid, 78 if it has errors.")]
     Check {
         /// Configuration file.
         file: PathBuf,
@@ -135,7 +135,7 @@ Examples:
   systemctl stop camlock camlock-segment
   camlock restore /root/camlock-2026-11-29.tar
 
-Install the package first: it makes the users. Without --force nothing that is there is replaced.")]
+Install the package first: it creates the users. Without --force, existing files are not replaced.")]
     Restore(backup::RestoreOptions),
     /// The camera segment: a network without a way out, and what devices there try.
     Segment(segment::Options),
@@ -203,7 +203,7 @@ impl StopSignals {
     async fn stop(&mut self, gateway: Gateway) {
         tokio::select! {
             () = gateway.shutdown() => {}
-            () = self.next() => tracing::warn!("told to stop a second time: stopped without goodbyes"),
+            () = self.next() => tracing::warn!("second signal: exiting immediately"),
         }
     }
 }

@@ -98,7 +98,7 @@ async fn reload(gateway: &mut Gateway, file: &Path) -> &'static str {
         }
         Err(faults) => {
             gateway.reload_refused(&faults);
-            "serves by its old configuration: the new one has faults, see the log"
+            "running with the old configuration: the new one has errors, see the log"
         }
     }
 }

@@ -288,7 +288,7 @@ impl<'a, 'i> Table<'a, 'i> {
                 let name = self.name(key.get_ref());
                 faults.add(
                     key.span(),
-                    format!("{name} is no option; allowed here: {}", known.join(", ")),
+                    format!("{name} is not an option; expected one of: {}", known.join(", ")),
                 );
             }
         }

@@ -31,7 +31,7 @@ pub fn nal_policy(data: &[u8]) {
     let codec = if first < 128 {
         let line = SETS.lines().nth(first % SETS.lines().count()).unwrap();
         let sets: Vec<_> = line.rsplit(' ').next().unwrap().split(',').map(decode).collect();
-        Some(parse(&sets).expect("encoders make lawful sets"))
+        Some(parse(&sets).expect("encoders make valid sets"))
     } else {
         input.piece().and_then(|piece| parse(&split(piece)))
     };
@@ -275,7 +275,7 @@ pub fn aac(data: &[u8]) {
     let (config, rest) =
         data[data.len().min(1)..].split_at(length.min(data.len().saturating_sub(1)));
     let Ok(parameters) = AacParameters::new(config) else { return };
-    assert_eq!(AacParameters::new(&parameters.config).as_ref(), Ok(&parameters), "ours is lawful");
+    assert_eq!(AacParameters::new(&parameters.config).as_ref(), Ok(&parameters), "ours is valid");
     assert!(matches!(parameters.channels, 1 | 2) && parameters.config.len() == 2);
     let mut policy = Policy::new(track(Codec::Aac(parameters)));
     let mut input = Input::new(rest);

@@ -20,7 +20,7 @@ pub(super) fn open(folder: &Path) -> CertificateBook {
         Err(error) => {
             tracing::error!(
                 file = %file.display(), %error,
-                "cannot read which certificates cameras showed before; cameras with tls = \"first-use\" are not pulled"
+                "cannot read the remembered camera certificates; cameras with tls = \"first-use\" are not pulled"
             );
             None
         }

@@ -80,7 +80,7 @@ pub(super) async fn renew(
         match current.load().await {
             Ok(new) => drop(config.send_replace(new)),
             Err(error) => {
-                tracing::error!(%error, "the certificate was not renewed; the old one stays in force");
+                tracing::error!(%error, "certificate not renewed; the old one stays in use");
             }
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn open(file: &Path) -> DigestBook {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
         Err(error) => {
-            tracing::error!(file = %file.display(), %error, "cannot read which cameras offered Digest before");
+            tracing::error!(file = %file.display(), %error, "cannot read the list of cameras that offered Digest");
             BTreeSet::new()
         }
     })
@@ -29,7 +29,7 @@ pub(super) async fn keep(book: DigestBook, file: PathBuf) {
     while names.changed().await.is_ok() {
         let text: String = names.borrow_and_update().iter().flat_map(|name| [name, "\n"]).collect();
         if let Err(error) = write(file.clone(), text).await {
-            tracing::error!(file = %file.display(), %error, "cannot keep which cameras offered Digest");
+            tracing::error!(file = %file.display(), %error, "cannot save the list of cameras that offered Digest");
         }
     }
 }

@@ -171,7 +171,7 @@ impl Gateway {
                 self.certificates.send_replace(certificates);
             }
             Err(error) => {
-                tracing::error!(%error, "the certificate was not renewed; the old one stays in force");
+                tracing::error!(%error, "certificate not renewed; the old one stays in use");
                 whole = false;
             }
         }
@@ -179,7 +179,7 @@ impl Gateway {
         let outcome = if whole { ReloadOutcome::Applied } else { ReloadOutcome::Partly };
         self.metrics.config.reloaded(outcome);
         tracing::info!(
-            "configuration read anew; changes of [rtsp], [admin], [log], [rings], gateway.segment and \
+            "configuration reloaded; changes of [rtsp], [admin], [log], [rings], gateway.segment and \
              gateway.canary need a restart"
         );
     }
@@ -189,7 +189,7 @@ impl Gateway {
         for fault in faults.lines() {
             tracing::warn!("{fault}");
         }
-        tracing::warn!("the new configuration has faults; the old one stays in force");
+        tracing::warn!("the new configuration has errors; the old one stays in use");
         self.metrics.config.reloaded(ReloadOutcome::Refused);
     }
 
@@ -202,7 +202,7 @@ impl Gateway {
         let all = async { tokio::join!(clients, pulls.shutdown()) };
         match tokio::time::timeout(limits::STOP, all).await {
             Ok(_) => tracing::info!("gateway stopped"),
-            Err(_) => tracing::warn!("gateway stopped; who took no goodbye in time was cut off"),
+            Err(_) => tracing::warn!("shutdown timed out; remaining clients were disconnected"),
         }
     }
 
@@ -340,7 +340,7 @@ fn segment_board(mode: &segment::Mode) -> SegmentBoard {
     let link = match mode {
         segment::Mode::Own => None,
         segment::Mode::Remote { .. } => {
-            Some(LinkState::Down { reason: "it was not heard yet".to_owned() })
+            Some(LinkState::Down { reason: "not reported yet".to_owned() })
         }
     };
     SegmentBoard::new(mode.name(), link)

@@ -256,8 +256,7 @@ impl fmt::Display for Ending {
             Self::Tls(failure) => failure.fmt(f),
             Self::CertificateChanged { expected, got } => write!(
                 f,
-                "the camera's certificate changed: expected {}, got {got}; another device may stand in \
-                 its place. If the new one is right, pin it: tls = \"sha256:...\"",
+                "the camera's certificate changed: expected {}, got {got}; another device may impersonate it. If the new one is right, pin it: tls = \"sha256:...\"",
                 expected.short()
             ),
             Self::CertificateBook(BookFailure::Unreadable) => f.write_str(
@@ -278,7 +277,7 @@ impl fmt::Display for Ending {
             ),
             Self::FormatChanged => f.write_str("the camera changed its video format"),
             Self::Panicked => {
-                f.write_str("the gateway failed on this camera (a bug of ours: report it)")
+                f.write_str("the gateway failed on this camera (a bug: please report it)")
             }
         }
     }

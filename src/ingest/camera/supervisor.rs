@@ -131,7 +131,7 @@ impl Supervisors {
         // Each says good-bye within its own limit; as much again for a machine under load.
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(limits::CAMERA_TEARDOWN * 2, all).await.is_err() {
-            tracing::warn!("some cameras were left without a good-bye");
+            tracing::warn!("shutdown timed out; some cameras got no TEARDOWN");
         }
         self.tasks.shutdown().await;
     }

@@ -76,6 +76,6 @@ pub enum FaultKind {
     #[error("this checkpoint's signature is wrong")]
     BadSignature,
     /// The line is lawful by itself, but a kept checkpoint says that another stood here: all of it was written anew.
-    #[error("the chain was written anew: a kept checkpoint says that another line stood here")]
+    #[error("the chain was rewritten: a kept checkpoint has another line here")]
     Rewritten,
 }

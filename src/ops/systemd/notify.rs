@@ -54,7 +54,7 @@ async fn feed_with(watched: Watched, timeout: Duration, mut alive: impl FnMut())
                 if in_vain == 3 {
                     tracing::error!(
                         ?stuck,
-                        "parts of the process make no progress; the service manager will restart it"
+                        "some tasks make no progress; the service manager will restart it"
                     );
                 }
             }
@@ -64,7 +64,7 @@ async fn feed_with(watched: Watched, timeout: Duration, mut alive: impl FnMut())
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager could not be told");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 

@@ -70,7 +70,7 @@ impl Sockets {
             let address = socket.local_addr().map_err(|error| bad(error.to_string()))?;
             match SockRef::from(&socket).is_listener() {
                 Ok(true) => {}
-                Ok(false) => return Err(bad("it does not listen".to_owned())),
+                Ok(false) => return Err(bad("it is not listening".to_owned())),
                 Err(error) => return Err(bad(error.to_string())),
             }
             socket.set_nonblocking(true).map_err(|error| bad(error.to_string()))?;

@@ -178,7 +178,7 @@ fn bridge(plan: &Plan, inside: &[Link], steps: &mut Vec<Step>) {
     let manners =
         ["type", "bridge", "stp_state", "0", "mcast_snooping", "0", "no_linklocal_learn", "1"];
     let settings = [&["link", "set", "dev", BRIDGE], manners.as_slice()].concat();
-    steps.push(ip(at, "setting the bridge's manners", &settings));
+    steps.push(ip(at, "configuring the bridge", &settings));
     steps.push(ip(at, "naming the bridge", &["link", "set", "dev", BRIDGE, "address", &mac]));
     steps.extend(
         sysctl::of_interface(BRIDGE).into_iter().map(|setting| set("closing the bridge", setting)),

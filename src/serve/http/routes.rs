@@ -19,7 +19,7 @@ pub(super) fn respond<B>(request: &Request<B>, admin: &Admin) -> Response<Full<B
     if !names_loopback(request.headers()) {
         return text(
             StatusCode::MISDIRECTED_REQUEST,
-            "this listener answers to its loopback address only\n",
+            "this listener accepts only its loopback address in the Host header\n",
         );
     }
     if request.method() != Method::GET {
@@ -161,7 +161,7 @@ impl From<SegmentState> for SegmentPage {
 }
 
 const NO_SEGMENT: &str =
-    "cameras share the network of this machine: they can reach whatever it lets them";
+    "cameras share this machine's network: they are not isolated";
 
 impl From<&Health> for StreamState {
     fn from(health: &Health) -> Self {

@@ -294,8 +294,8 @@ impl Entrance {
     fn ended<T>(&self, peer: SocketAddr, reason: Ending) -> Option<T> {
         debug!(listener = %self.name, %peer, ?reason, "connection ended early");
         let penalised = match reason {
-            Ending::SourceFull => Some("too many of this source wait"),
-            Ending::HandshakeTimeout => Some("no TLS handshake in time"),
+            Ending::SourceFull => Some("too many pending connections from this source"),
+            Ending::HandshakeTimeout => Some("TLS handshake timed out"),
             // Waiting is no fault of theirs; a failed handshake is most often a wrong setting.
             Ending::Waited | Ending::HandshakeFailed | Ending::Panicked => None,
         };

@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(ladder.judge(80, at(10)), Level::Full);
         assert_eq!(ladder.judge(80, at(60)), Level::Full, "not below the mark");
         assert_eq!(ladder.judge(79, at(61)), Level::Full);
-        assert_eq!(ladder.judge(80, at(70)), Level::Full, "a value that is not below starts anew");
+        assert_eq!(ladder.judge(80, at(70)), Level::Full, "a value that is not below starts again");
         assert_eq!(ladder.judge(79, at(71)), Level::Full);
         assert_eq!(ladder.judge(0, at(80)), Level::Full, "one second short");
         assert_eq!(ladder.judge(0, at(81)), Level::Normal);

@@ -209,7 +209,7 @@ mod tests {
         for slowest in [&mut stuck, &mut lags_more, &mut lags] {
             assert_eq!(readers.shed(Resource::Memory, at), 1);
             assert_eq!(went(slowest), Some(Resource::Memory));
-            assert_eq!(went(slowest), None, "told once");
+            assert_eq!(went(slowest), None, "reported once");
         }
         assert_eq!(readers.shed(Resource::Memory, at), 0);
         assert_eq!((went(&mut late), went(&mut keeps_up)), (None, None), "a millisecond short");

@@ -35,20 +35,20 @@ impl Level {
 }
 
 pub(super) const NO_BUDGET: &str =
-    "no budget: what the machine has could not be read; set limits.memory_mib";
+    "no budget: cannot read the machine's memory size; set limits.memory_mib";
 
 pub(super) fn cpu(level: Level, late: Duration) -> String {
     let (late, full) = (late.as_millis(), limits::LATENESS_FULL.as_millis());
     let measured = format!("tasks wait {late} ms for a CPU (short from {full} ms on)");
     let todo =
-        "give the gateway more CPU or serve fewer readers, and look what else runs on the machine";
+        "give the gateway more CPU, serve fewer readers, and check what else runs on the machine";
     told(level, measured, todo)
 }
 
 pub(super) fn memory(level: Level, used: u64, budget: u64) -> String {
     let (used, budget) = (used >> 20, budget >> 20);
     let measured = format!("{used} MiB of {budget} MiB (limits.memory_mib)");
-    let todo = "raise limits.memory_mib if the machine has more, else serve fewer readers or pull fewer cameras";
+    let todo = "raise limits.memory_mib if the machine has more; otherwise serve fewer readers or pull fewer cameras";
     told(level, measured, todo)
 }
 
@@ -57,7 +57,7 @@ fn told(level: Level, measured: String, todo: &str) -> String {
         Level::Normal => measured,
         Level::Full => format!("{measured}: new readers are refused; {todo}"),
         Level::Shedding => {
-            format!("{measured}: new readers are refused, and those that lag are ended; {todo}")
+            format!("{measured}: new readers are refused and lagging readers are disconnected; {todo}")
         }
     }
 }

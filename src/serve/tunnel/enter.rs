@@ -82,7 +82,7 @@ enum Ended {
     Slow,
     #[error("GET without its POST")]
     Alone,
-    #[error("bytes behind the GET of a tunnel")]
+    #[error("bytes after the GET of a tunnel")]
     Talks,
     #[error(transparent)]
     NotTunnel(#[from] NotTunnel),

@@ -75,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Halves<S> {
         Poll::Ready(if byte.filled().is_empty() {
             Ok(())
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "bytes behind the GET of a tunnel"))
+            Err(io::Error::new(io::ErrorKind::InvalidData, "bytes after the GET of a tunnel"))
         })
     }
 }

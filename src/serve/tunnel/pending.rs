@@ -46,7 +46,7 @@ pub(super) struct Ticket {
 pub(super) enum Refused {
     #[error("x-sessioncookie that is in use")]
     InUse,
-    #[error("too many halves of tunnels wait")]
+    #[error("too many half-open tunnels")]
     Full,
     #[error("POST without its GET")]
     Unknown,

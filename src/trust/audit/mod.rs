@@ -273,11 +273,11 @@ impl Event<'_> {
                 let principal = quoted(principal);
                 tracing::warn!(
                     target: "audit", event, %source, principal, %stream, resource,
-                    "a reader that lagged was ended: the gateway is overloaded"
+                    "lagging reader disconnected: the gateway is overloaded"
                 );
             }
             Self::Overload { resource, level, reason } => {
-                tracing::warn!(target: "audit", event, resource, level, reason, "load of the gateway changed");
+                tracing::warn!(target: "audit", event, resource, level, reason, "gateway load level changed");
             }
             Self::DialRefused { camera, port, reason } => {
                 let camera = quoted(camera);
@@ -289,12 +289,12 @@ impl Event<'_> {
             }
             Self::CanaryFailed { tries, reason } => {
                 let reason = quoted(reason);
-                tracing::error!(target: "audit", event, tries, reason, "the camera segment is not proven tight");
+                tracing::error!(target: "audit", event, tries, reason, "camera isolation is not verified");
             }
             Self::Serving { serves, reason } => write_serving(event, serves, reason),
             Self::PanicCaught { task } => {
                 let task = quoted(task);
-                tracing::warn!(target: "audit", event, task, "a task panicked and was ended");
+                tracing::warn!(target: "audit", event, task, "a task panicked and was stopped");
             }
         }
     }
@@ -306,7 +306,7 @@ fn write_serving(event: &str, serves: bool, reason: &str) {
     } else {
         tracing::error!(
             target: "audit", event, reason,
-            "nobody is served: the camera segment is not proven tight (gateway.canary)"
+            "nobody is served: camera isolation is not verified (gateway.canary)"
         );
     }
 }
@@ -315,7 +315,7 @@ fn write_serving(event: &str, serves: bool, reason: &str) {
 fn write_changed(event: &str, stream: &StreamName, expected: &str, got: &str) {
     tracing::error!(
         target: "audit", event, %stream, expected, got,
-        "the camera shows another certificate than the first time; it is not pulled"
+        "the camera's certificate changed since first use; it is not pulled"
     );
 }
 

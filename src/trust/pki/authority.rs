@@ -51,7 +51,7 @@ pub struct Issued {
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
     /// A name cannot stand in a certificate.
-    #[error("`{}` cannot stand in a certificate; use an ASCII DNS name or an IP address", .0.escape_default())]
+    #[error("`{}` cannot be put into a certificate; use an ASCII DNS name or an IP address", .0.escape_default())]
     Name(String),
     /// There is no name.
     #[error("a server certificate needs at least one DNS name or IP address")]
@@ -61,7 +61,7 @@ pub enum PkiError {
     Stored(String),
     /// The CA has ended or ends within the day.
     #[error(
-        "the CA certificate has ended; move the directory away to make a new one, and give its `ca.pem` to all clients"
+        "the CA certificate has expired; move the directory away to make a new one, and give its `ca.pem` to all clients"
     )]
     Ended,
     /// Ours: the library refused.

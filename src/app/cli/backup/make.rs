@@ -42,7 +42,7 @@ pub(super) fn run(options: &BackupOptions) -> Result<Vec<String>, String> {
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     lines.push(format!("{name}: {} files, {bytes} bytes", manifest.files.len()));
     lines.push(
-        "It holds private keys and passwords in the clear: keep it where you would keep these."
+        "It holds private keys and passwords in the clear: store it as safely as those."
             .to_owned(),
     );
     Ok(lines)
@@ -83,7 +83,7 @@ impl Archive {
     /// The configuration, and the files it names in its directory.
     fn config(&mut self, places: &Places, notes: &mut Vec<String>) -> Result<(), String> {
         if !places.config.exists() {
-            notes.push(format!("{}: not there, left out", places.config.display()));
+            notes.push(format!("{}: does not exist, left out", places.config.display()));
             return Ok(());
         }
         let dir = fs::canonicalize(Tree::Config.dir(places))
@@ -93,7 +93,7 @@ impl Archive {
             match real.strip_prefix(&dir) {
                 Ok(below) => self.file(Tree::Config, &real, below)?,
                 Err(_) => notes.push(format!(
-                    "{}: left out, for it is not in {}; copy it by hand",
+                    "{}: left out, because it is not in {}; copy it by hand",
                     file.display(),
                     dir.display()
                 )),
@@ -107,7 +107,7 @@ impl Archive {
         match file.file_name() {
             Some(name) if file.exists() => self.file(Tree::Segment, file, Path::new(name)),
             Some(_) | None => {
-                notes.push(format!("{}: not there, left out", file.display()));
+                notes.push(format!("{}: does not exist, left out", file.display()));
                 Ok(())
             }
         }
@@ -126,7 +126,7 @@ impl Archive {
         if dir.exists() {
             self.folder(tree, dir, Path::new(""), 0)
         } else {
-            notes.push(format!("{}: not there, left out", dir.display()));
+            notes.push(format!("{}: does not exist, left out", dir.display()));
             Ok(())
         }
     }
@@ -268,7 +268,7 @@ pub(super) fn hex(context: Context) -> String {
 
 /// A path of the archive, which its reader takes.
 fn archived(tree: Tree, below: &Path) -> Result<String, String> {
-    let bad = || format!("{}: a backup does not take such a name", below.display());
+    let bad = || format!("{}: a backup cannot hold this file name", below.display());
     let below = below.to_str().ok_or_else(bad)?;
     if below.is_empty() {
         return Ok(tree.name().to_owned());

@@ -20,7 +20,7 @@ pub(super) fn all(moves: &[Move]) -> Result<(), String> {
             let rest = if undone {
                 "nothing was changed"
             } else {
-                "what was there before is in files that end in .before-restore"
+                "previous files are kept with the suffix .before-restore"
             };
             return Err(format!("{}: {error}; {rest}", one.to.display()));
         }

@@ -33,12 +33,12 @@ pub(super) fn run(options: &RestoreOptions) -> Result<Vec<String>, String> {
     let moves = plan(&unpacked, options.force)?;
     moves::all(&moves)?;
     let mut lines = vec![format!(
-        "{name}: of Camlock {}, {} files are in place",
+        "{name}: of Camlock {}, {} files restored",
         moves::quoted(&unpacked.manifest.version),
         unpacked.manifest.files.len()
     )];
     lines.extend(unknown.iter().map(|name| {
-        format!("this machine has no user or group {}: its files stay whose they are; give them by chown", moves::quoted(name))
+        format!("this machine has no user or group {}: ownership of its files left unchanged; fix it with chown", moves::quoted(name))
     }));
     Ok(lines)
 }
@@ -48,7 +48,7 @@ fn stopped(places: &Places) -> Result<(), String> {
     let lock = places.segment_state_dir.join("ledger/lock");
     match File::open(&lock).map(|file| file.try_lock()) {
         Ok(Err(fs::TryLockError::WouldBlock)) => Err(format!(
-            "{}: the segment's service runs; stop it and the gateway first: systemctl stop camlock camlock-segment",
+            "{}: the segment's service is running; stop it and the gateway first: systemctl stop camlock camlock-segment",
             lock.display()
         )),
         Ok(Ok(()) | Err(fs::TryLockError::Error(_))) | Err(_) => Ok(()),
@@ -91,8 +91,7 @@ fn plan(unpacked: &Unpacked, force: bool) -> Result<Vec<Move>, String> {
     }
     if let (Some(first), false) = (aside.first(), force) {
         return Err(format!(
-            "{} and {} more are there already; nothing was changed. --force replaces them and keeps them under names \
-             that end in .before-restore",
+            "{} and {} more exist already; nothing was changed. --force replaces them and keeps the old ones with the suffix .before-restore",
             first.from.display(),
             aside.len() - 1
         ));

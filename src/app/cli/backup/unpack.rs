@@ -49,14 +49,14 @@ pub(super) fn unpack(archive: impl Read, places: &Places) -> Result<Unpacked, St
     let entries = archive.entries().map_err(|error| not_one(&error))?.raw(true);
     for entry in entries {
         if reading.manifest.is_some() {
-            return Err("no backup of ours: something follows its manifest".to_owned());
+            return Err("not a Camlock backup: data after its manifest".to_owned());
         }
         reading.entry(entry.map_err(|error| not_one(&error))?, places)?;
     }
-    let manifest = reading.manifest.ok_or("it has no manifest: it is no backup, or was cut off")?;
+    let manifest = reading.manifest.ok_or("no manifest: not a Camlock backup, or truncated")?;
     if manifest.camlock_backup != manifest::FORM {
         return Err(format!(
-            "it was made by Camlock {}, whose backups this version does not read",
+            "made by Camlock {}; this version cannot read its backups",
             super::moves::quoted(&manifest.version)
         ));
     }
@@ -79,24 +79,24 @@ impl Reading {
         places: &Places,
     ) -> Result<(), String> {
         let path = entry.path_bytes().into_owned();
-        let path = String::from_utf8(path).map_err(|_| "no backup of ours: a name is not UTF-8")?;
+        let path = String::from_utf8(path).map_err(|_| "not a Camlock backup: a name is not UTF-8")?;
         let shown = super::moves::quoted(&path);
         if entry.header().entry_type() != tar::EntryType::Regular {
-            return Err(format!("no backup of ours: {shown} is not a file"));
+            return Err(format!("not a Camlock backup: {shown} is not a file"));
         }
         let size = entry.size();
         if path == manifest::NAME {
             return self.manifest(&mut entry, size);
         }
         let Some((tree, below)) = Tree::of(&path) else {
-            return Err(format!("no backup of ours: it has the name {shown}"));
+            return Err(format!("not a Camlock backup: it has the name {shown}"));
         };
         self.bytes = self.bytes.saturating_add(size);
         if self.hashes.len() >= limits::BACKUP_FILES || self.bytes > limits::BACKUP_BYTES {
-            return Err("it holds more files or bytes than any backup".to_owned());
+            return Err("more files or bytes than a backup may have".to_owned());
         }
         if self.hashes.contains_key(&path) {
-            return Err(format!("no backup of ours: {shown} is in it twice"));
+            return Err(format!("not a Camlock backup: {shown} is in it twice"));
         }
         let waiting = self.waiting(tree, places)?;
         let written = write(&waiting.from.join(below), &mut entry);
@@ -108,7 +108,7 @@ impl Reading {
 
     fn manifest(&mut self, entry: &mut impl Read, size: u64) -> Result<(), String> {
         if size > limits::BACKUP_MANIFEST_BYTES {
-            return Err("no backup of ours: its manifest is too long".to_owned());
+            return Err("not a Camlock backup: its manifest is too long".to_owned());
         }
         let mut text = Vec::new();
         entry.take(size).read_to_end(&mut text).map_err(|error| not_one(&error))?;
@@ -168,17 +168,17 @@ fn compare(manifest: &Manifest, hashes: &BTreeMap<String, (u64, String)>) -> Res
             Some((bytes, hash)) if *bytes == file.bytes && *hash == file.sha256 => {}
             Some(_) => {
                 return Err(format!(
-                    "{shown} is not as its manifest says: the backup was changed or is broken"
+                    "{shown} does not match the manifest: the backup was altered or is damaged"
                 ));
             }
-            None => return Err(format!("{shown} is missing: the backup was changed or is broken")),
+            None => return Err(format!("{shown} is missing: the backup was altered or is damaged")),
         }
         listed.insert(&file.path);
     }
     if listed.len() == hashes.len() {
         Ok(())
     } else {
-        Err("it has files that its manifest does not list: the backup was changed".to_owned())
+        Err("files that the manifest does not list: the backup was altered".to_owned())
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) fn words(event: &DeviceEvent) -> String {
             format!("{at}  {device}: uses {ip}, which belongs to {owner}")
         }
         DeviceChange::AddressChanged { expected, ip } => {
-            format!("{at}  {device}: uses {ip}, expected was {expected}")
+            format!("{at}  {device}: uses {ip}, expected {expected}")
         }
     }
 }

@@ -56,7 +56,7 @@ const STRANGER: &[Try] = &[
 pub(super) fn run(options: &Options) -> Exit {
     let place = options.place.place();
     if place.ledger().exists() {
-        output::error(&format!("{}: there is a ledger", place.ledger().display()));
+        output::error(&format!("{}: already holds a ledger", place.ledger().display()));
         return Exit::Failed;
     }
     let start = day_start(&options.day).unwrap_or(0);

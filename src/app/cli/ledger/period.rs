@@ -67,7 +67,7 @@ impl Period {
         let dir = place.place().ledger();
         let why = |error: std::io::Error| format!("{}: {error}", dir.display());
         if ledger::days(&dir).map_err(why)?.is_empty() {
-            return Err(format!("{}: there is no ledger", dir.display()));
+            return Err(format!("{}: no ledger found", dir.display()));
         }
         let (first, last) = self.days()?;
         let start = day_start(&first).unwrap_or(0);

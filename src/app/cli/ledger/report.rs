@@ -44,7 +44,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, String> {
         Ok(Exit::Done)
     } else {
         output::error(&format!(
-            "{file}: written; it says that the ledger is not whole: `camlock ledger verify`"
+            "{file}: written; it reports that the ledger is not intact: run `camlock ledger verify`"
         ));
         Ok(Exit::Failed)
     }

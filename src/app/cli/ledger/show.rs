@@ -62,7 +62,7 @@ fn lines(content: Content) -> Vec<String> {
     ));
     if unreadable > 0 {
         lines
-            .push(format!("{unreadable} lines cannot be read; `camlock ledger verify` tells more"));
+            .push(format!("{unreadable} lines cannot be read; run `camlock ledger verify` for details"));
     }
     lines
 }

@@ -109,42 +109,42 @@ fn words(name: &str, checked: &Checked, kept: &[PathBuf]) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(fault) = &verified.fault {
         lines.push(format!("{name}: TOUCHED: {fault}"));
-        lines.push("Nothing behind this place is proved; lines before it are as far as a checkpoint follows them.".to_owned());
+        lines.push("Nothing after this point is proved; earlier lines are proved up to their last checkpoint.".to_owned());
     } else if verified.checkpoints == 0 {
         lines.push(format!(
-            "{name}: nothing is proved: no checkpoint vouches for its {} lines",
+            "{name}: nothing is proved: no checkpoint covers its {} lines",
             number(verified.lines)
         ));
     } else {
         lines.push(whole(name, verified));
-        lines.push("Proved: no line up to this checkpoint was changed, removed, added or moved by anyone without the signing key.".to_owned());
+        lines.push("Proved: nobody without the signing key changed, removed, added or moved a line up to this checkpoint.".to_owned());
     }
     if let Some(why) = &checked.no_copy {
-        lines.push(format!("The copy of the newest checkpoint is missing or broken, so lines may be missing at the end: {why}"));
+        lines.push(format!("The copy of the newest checkpoint is missing or damaged, so lines may be missing at the end: {why}"));
     }
     if let Some(at) = &verified.first_backward {
         lines.push(format!(
-            "The clock went back {} times, first at {at}; clocks are set, this is no fault.",
+            "The clock went back {} times, first at {at}; this can happen when a clock is set and is not an error.",
             verified.backward
         ));
     }
     if verified.begins.seq > 0 && verified.fault.is_none() {
         lines.push(format!(
-            "The first {} lines were deleted by the ledger's own bounds, and the chain says so.",
+            "The first {} lines were deleted by the ledger's retention limits, and the chain records it.",
             number(verified.begins.seq)
         ));
     }
     for (file, found) in kept.iter().zip(&verified.kept) {
         lines.push(format!("{}: {}", file.display(), match found {
-            KeptFound::Here => "your checkpoint stands in the chain: up to it nobody wrote the ledger anew, root of this machine included.",
-            KeptFound::Retired => "your checkpoint is older than the oldest day kept: it says nothing any more. Keep a newer one.",
+            KeptFound::Here => "your checkpoint is in the chain: nobody, not even root on this machine, rewrote the ledger up to it.",
+            KeptFound::Retired => "your checkpoint is older than the oldest day kept, so it proves nothing now. Keep a newer one.",
             KeptFound::No => "your checkpoint was not found in the chain.",
         }));
     }
     if kept.is_empty() {
-        lines.push("Not proved: that root of this machine did not write it all anew, for root can read the key. A copy of checkpoint.json kept elsewhere proves that: --checkpoint FILE.".to_owned());
+        lines.push("Not proved: that root on this machine did not rewrite all of it, because root can read the key. A copy of checkpoint.json kept elsewhere proves that: --checkpoint FILE.".to_owned());
     }
-    lines.push("Never proved by a ledger: that what was recorded is true, or that all was recorded. The daily canary tests that; see docs/evidence.md.".to_owned());
+    lines.push("A ledger can never prove that its records are true or complete. The daily canary tests that; see docs/evidence.md.".to_owned());
     lines
 }
 
@@ -153,10 +153,10 @@ fn whole(name: &str, verified: &Verified) -> String {
     let when = verified.signed_ms.map(utc_time).unwrap_or_default();
     let unsigned = match verified.unsigned {
         0 => String::new(),
-        lines => format!("; the {} lines behind it are not signed yet", number(lines)),
+        lines => format!("; the {} lines after it are not signed yet", number(lines)),
     };
     format!(
-        "{name}: whole: {} lines, {} checkpoints, the newest of {when} UTC by key {key}{unsigned}",
+        "{name}: intact: {} lines, {} checkpoints, the newest of {when} UTC by key {key}{unsigned}",
         number(verified.lines),
         number(verified.checkpoints)
     )

@@ -182,7 +182,7 @@ impl Options {
             (tapo, Vendor::Tapo),
         ];
         let given = vendors.into_iter().find_map(|(host, vendor)| Some((host.as_ref()?, vendor)));
-        let (host, vendor) = given.ok_or("give a URL or a vendor's option")?;
+        let (host, vendor) = given.ok_or("give a URL or a vendor option such as --hikvision")?;
         let device = if self.recorder { Device::Recorder } else { Device::Camera };
         Target::from_vendor(vendor, host, device, self.channel, self.stream)
     }

@@ -30,8 +30,7 @@ impl Target {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         // A password with a `/` in it would stand in what looks like the path.
         if authority.contains('@') || path.split('?').next().is_some_and(|p| p.contains('@')) {
-            return Err("the URL holds an account: everyone on this machine can read it in the process list, \
-                        and the shell keeps it; give --user and --password-ref file:/path or env:NAME"
+            return Err("the URL contains credentials: they are visible in the process list and in the shell's history; give --user and --password-ref file:/path or env:NAME"
                 .to_owned());
         }
         let path = if path.is_empty() { "/" } else { path };
@@ -58,7 +57,7 @@ impl Target {
             && path.bytes().all(|b| b.is_ascii_graphic());
         if !fits {
             return Err(format!(
-                "the path must begin with `/`, hold printable ASCII without spaces, and at most {longest} bytes"
+                "the path must begin with `/` and contain at most {longest} bytes of printable ASCII without spaces"
             ));
         }
         let address = segment::check(address).map_err(|why| format!("{address} {why}"))?;
@@ -70,8 +69,7 @@ fn address(text: &str, port: u16) -> Result<SocketAddr, String> {
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
     text.parse().or_else(|_| bare.parse().map(|ip: IpAddr| SocketAddr::from((ip, port)))).map_err(
         |_| {
-            "the camera must be given by its IP address, such as 192.0.2.10 or 192.0.2.10:554: whoever answers \
-             for a name could send the gateway, and the password, to another machine"
+            "the camera must be given by its IP address, such as 192.0.2.10 or 192.0.2.10:554: a spoofed DNS answer could send the gateway, and the password, to another machine"
                 .to_owned()
         },
     )

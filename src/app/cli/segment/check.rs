@@ -22,7 +22,7 @@ pub(super) fn run(options: &Options) -> Exit {
             }
             let ports: usize = plan.cameras.iter().map(|camera| camera.ports.len()).sum();
             output::line(&format!(
-                "{file}: good: {}/{} on {} interfaces, {} cameras, {ports} ports",
+                "{file}: OK ({}/{} on {} interfaces, {} cameras, {ports} ports)",
                 plan.address,
                 plan.prefix,
                 plan.interfaces.len(),

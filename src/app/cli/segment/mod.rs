@@ -25,7 +25,7 @@ enum Command {
 Examples:
   camlock segment check /etc/camlock/segment.toml
 
-Ends with 0 if the file is good, with 78 if it has faults.")]
+Exit code 0 if the file is valid, 78 if it has errors.")]
     Check(check::Options),
     /// Root: make the segment, or repair it. Links go up last.
     #[command(after_help = "\
@@ -33,7 +33,7 @@ Examples:
   camlock segment up
   camlock segment up --closed              all but the links; `segment open` raises them
 
-It may be run again at any time: what is right stays, what is missing is made, an interface that fell back to the
+It can be run again at any time: correct parts stay, missing parts are created, an interface that fell back to the
 box's network is taken in again.")]
     Up(net::Up),
     /// Root: carry a changed segment file into the running segment.
@@ -64,7 +64,7 @@ Examples:
   camlock segment verify
   camlock segment verify --json
 
-A cable end that is treated like a camera's is put on the bridge for some 8 s. It tries more than 80 ways out. All
+A cable end that is treated like a camera's is put on the bridge for some 8 s. It tries 85 ways out. All
 interfaces of this machine are watched for its Ethernet address, its IP address and a random marker; so are the ports
 of the cameras. The run proves something only if frames on each uplink were seen (`uplinks` of the segment file, or all
 interfaces that are up), the segment's service wrote the ledger, and its DNS and time answered. The result goes into

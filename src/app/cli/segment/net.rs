@@ -126,7 +126,7 @@ fn try_up(options: &Up) -> Result<(), Failed> {
             (
                 Failed::File(why) | Failed::Step(why),
                 Err(Failed::File(also) | Failed::Step(also)),
-            ) => Failed::Step(format!("{why}\nand the links may be up: {also}")),
+            ) => Failed::Step(format!("{why}\nthe links may still be up: {also}")),
         }
     })
 }
@@ -194,12 +194,12 @@ fn root() -> Result<(), Failed> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    Err(Failed::Step("the segment's network is root's to change: run it as root".to_owned()))
+    Err(Failed::Step("changing the segment's network needs root".to_owned()))
 }
 
 fn absent(place: &PlaceOptions) -> Failed {
     let name = place.place().namespace;
-    Failed::Step(format!("there is no segment {name}: make it with `camlock segment up`"))
+    Failed::Step(format!("no segment {name}: create it with `camlock segment up`"))
 }
 
 fn exit(done: Result<(), Failed>) -> Exit {

@@ -96,7 +96,7 @@ fn shown() -> Result<Vec<Link>, Failed> {
     let json = String::from_utf8_lossy(&output.stdout);
     // Of no interfaces the tool says nothing.
     links(if json.trim().is_empty() { "[]" } else { &json }).map_err(|error| {
-        failed(&format!("`ip -json address show` said what we do not read: {error}"))
+        failed(&format!("`ip -json address show` printed output that cannot be parsed: {error}"))
     })
 }
 

@@ -26,7 +26,7 @@ pub(super) fn all(
         let Some(old) = old(&place)? else { continue };
         if old != entry.text {
             different = true;
-            said.push(format!("{} is there, and would change:", place.display()));
+            said.push(format!("{} exists and would change:", place.display()));
             // A secret of either is not for the screen.
             said.push(match entry.access {
                 Access::Everybody => changes(&old, &entry.text),
@@ -42,7 +42,7 @@ pub(super) fn all(
     }
     let group = group(root);
     if group.is_none() {
-        said.push(format!("Note: no group {GROUP}: root alone can read the configuration"));
+        said.push(format!("Note: no group {GROUP}: only root can read the configuration"));
     }
     for entry in entries {
         let place = place(root, entry);

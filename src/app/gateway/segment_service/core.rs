@@ -88,7 +88,7 @@ impl Core {
     pub(super) async fn stop(self) {
         self.rows(self.observer.changed_rows());
         match self.ledger.stop(now_ms()).await {
-            Ok(records) => tracing::info!(records, "the ledger is written; stopped"),
+            Ok(records) => tracing::info!(records, "stopped; ledger written"),
             Err(error) => tracing::error!(error, "stopped; the ledger could not be written"),
         }
     }

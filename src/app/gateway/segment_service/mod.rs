@@ -85,7 +85,7 @@ pub(crate) enum SegmentError {
     #[error(transparent)]
     Ledger(#[from] NoLedger),
     /// The data of vendors, which is built in.
-    #[error("the built-in data of vendors cannot be read (a bug of ours: report it): {0}")]
+    #[error("the built-in data of vendors cannot be read (a bug: please report it): {0}")]
     Vendors(String),
     /// Privileges.
     #[error(transparent)]
@@ -94,10 +94,10 @@ pub(crate) enum SegmentError {
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
     /// The gateway's own address changed.
-    #[error("segment.address changed: the service must be started anew")]
+    #[error("segment.address changed: restart the service")]
     AddressChanged,
     /// A task ended that never does.
-    #[error("a task of the service ended (a bug of ours: report it)")]
+    #[error("a task of the service ended (a bug: please report it)")]
     Ended,
 }
 
@@ -192,8 +192,8 @@ impl Segment {
         if let Some(timeout) = systemd::watchdog() {
             tasks.spawn(ends(systemd::feed(watched, timeout)));
         }
-        systemd::ready("the camera segment is served");
-        tracing::info!(door = "open", "the camera segment is served");
+        systemd::ready("camera segment ready");
+        tracing::info!(door = "open", "camera segment ready");
         Ok(Running { core, plan, tasks })
     }
 }
@@ -206,7 +206,7 @@ impl Running {
             self.tasks.spawn(std::future::ready(SegmentError::AddressChanged));
             return;
         }
-        tracing::info!(cameras = plan.cameras.len(), "the segment file was read anew");
+        tracing::info!(cameras = plan.cameras.len(), "segment file reloaded");
         self.core.set_plan(Arc::clone(&plan));
         self.plan.send_replace(plan);
     }
@@ -238,10 +238,10 @@ fn give_up(place: &Place) -> Result<(), SegmentError> {
     };
     let confined = confine(&keep)?;
     match confined.files {
-        Files::All => tracing::info!("all rights are given up"),
+        Files::All => tracing::info!("all privileges dropped"),
         Files::Some | Files::None => tracing::warn!(
             files = ?confined.files,
-            "this kernel cannot restrict files as far as asked (Landlock); all other rights are given up"
+            "this kernel does not support all requested Landlock restrictions; all other privileges dropped"
         ),
     }
     Ok(())

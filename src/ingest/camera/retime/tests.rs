@@ -326,7 +326,7 @@ fn ntp_fixed_point() {
 
 proptest! {
     /// Any sound camera: rate, start (with a wrap of 32 bits inside), reordering, network delay up to 2 s,
-    /// clock off by 100 ppm. Differences are the camera's, exactly; nothing is set anew.
+    /// clock off by 100 ppm. Differences are the camera's, exactly; nothing is reset.
     #[test]
     fn differences_of_a_sound_camera_are_kept_exactly(
         fps in 5u32..60,

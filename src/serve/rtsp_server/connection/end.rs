@@ -41,16 +41,16 @@ pub enum End {
     #[error("{0}")]
     Rules(CloseReason),
     /// No byte of a write taken within the write stall, or not all of it within [`crate::ops::limits::WRITE_WHOLE`].
-    #[error("client took no data, or too little")]
+    #[error("client does not read, or too slowly")]
     Stalled,
     /// A permit of one of its sessions no longer holds.
     #[error("permit revoked")]
     Revoked,
     /// It lagged, and the gateway is short of this.
-    #[error("client lagged and the gateway is short of {}", .0.name())]
+    #[error("client lagged and the gateway is overloaded ({})", .0.name())]
     Overloaded(Resource),
     /// Nobody is served any more.
-    #[error("the camera segment is not proven tight, and nobody is served without")]
+    #[error("camera isolation not verified, and gateway.canary requires it")]
     Unproven,
     /// A stream it plays ended or changed its format.
     #[error("{0}")]

@@ -15,9 +15,9 @@ const SERVER: &str = "Camlock";
 /// `Retry-After`, seconds.
 const RETRY_AFTER: &str = "5";
 /// What a player shows of a 453.
-const TOO_MANY_READERS: &str = "Too many readers of this stream, take another one";
+const TOO_MANY_READERS: &str = "Too many readers of this stream";
 /// Said when the canary's verdict is needed to serve, and does not allow it.
-const UNPROVEN: &str = "Gateway does not serve, its camera segment is not proven tight";
+const UNPROVEN: &str = "Service unavailable: camera isolation not verified";
 
 /// Builds the one answer of a request.
 #[derive(Debug, Clone, Copy)]

@@ -293,8 +293,8 @@ fn describe_is_refused_with_the_right_status() {
     for (refused, status, reason) in [
         (Refused::NoStream, 404, "Not Found"),
         (Refused::NotReady, 503, "Service Unavailable"),
-        (Refused::Full, 453, "Too many readers of this stream, take another one"),
-        (Refused::Unproven, 503, "Gateway does not serve, its camera segment is not proven tight"),
+        (Refused::Full, 453, "Too many readers of this stream"),
+        (Refused::Unproven, 503, "Service unavailable: camera isolation not verified"),
         (Refused::Overloaded(Resource::Cpu), 503, "Gateway is short of CPU, try again in 10 s"),
         (
             Refused::Overloaded(Resource::Memory),

@@ -59,7 +59,7 @@ pub(super) enum Broken {
     Order,
     #[error("WebSocket control frame in fragments or over {CONTROL_BYTES} bytes")]
     Control,
-    #[error("WebSocket frame whose length is written in more bytes than it needs")]
+    #[error("WebSocket frame whose length is not minimally encoded")]
     Length,
     #[error("WebSocket message over {} bytes", limits::WEBSOCKET_MESSAGE_BYTES)]
     TooLong,

@@ -60,7 +60,7 @@ pub enum Failure {
     LongChain,
     /// The certificate is not the expected one.
     #[error("the camera's certificate is not the pinned one: expected {}, got {got}; another device \
-         may stand in its place. If the new one is right, write it into `tls`", .expected.short())]
+         may impersonate it. If the new one is right, write it into `tls`", .expected.short())]
     OtherCertificate {
         /// The one expected.
         expected: Fingerprint,
@@ -82,7 +82,7 @@ pub enum Failure {
     )]
     BadSignature,
     /// The gateway's TLS library refuses what we asked of it.
-    #[error("the gateway's TLS failed: ours to mend, report it")]
+    #[error("the gateway's TLS failed: a bug, please report it")]
     Ours,
 }
 
@@ -103,7 +103,7 @@ pub enum Unusable {
     OldVersion,
     /// An RSA key of so many bits.
     #[error(
-        "the camera's certificate has an RSA key of {0} bits; 2048 are the least: \
+        "the camera's certificate has an RSA key of {0} bits; at least 2048 are needed: \
          make a new one in the camera (RSA 2048 with SHA-256, or ECDSA P-256)"
     )]
     ShortKey(usize),

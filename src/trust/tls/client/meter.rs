@@ -25,7 +25,7 @@ pub(super) struct Flood;
 
 impl fmt::Display for Flood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too much that is no data")
+        f.write_str("too many records without data")
     }
 }
 

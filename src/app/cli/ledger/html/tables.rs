@@ -39,7 +39,7 @@ pub(super) fn devices_section(
             clock(device.last_ms),
         )
     });
-    let heads = "<th>Camera<th>Ethernet address<th>IP address<th>Signs of vendor<th class=\"n\">Answered<th class=\"n\">Sunk<th class=\"n\">Dropped<th class=\"n\">Seen (UTC)";
+    let heads = "<th>Camera<th>Ethernet address<th>IP address<th>Vendor hints<th class=\"n\">Answered<th class=\"n\">Sunk<th class=\"n\">Dropped<th class=\"n\">Seen (UTC)";
     section("Devices", "", heads, &rows.collect::<Vec<_>>(), devices.len(), "No device was seen.")
 }
 
@@ -130,7 +130,7 @@ pub(super) fn attempts_section(rows: &[Row]) -> String {
     let heads = "<th>Device<th>Protocol<th>Destination<th class=\"n\">Port<th>Name<th>Verdict<th class=\"n\">Count<th class=\"n\">Seen (UTC)";
     section(
         "Most frequent attempts",
-        "answered: by the gateway's own DNS and clock; sunk: taken, looked at, reset; dropped: went nowhere",
+        "answered: by the gateway's own DNS and NTP; sunk: accepted, inspected, reset; dropped: discarded",
         heads,
         &cells.collect::<Vec<_>>(),
         all,

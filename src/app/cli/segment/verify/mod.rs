@@ -87,7 +87,7 @@ fn verify(place: &Place, plan: &Plan, stop: &Stop, json: bool) -> Exit {
     let report = match run::run(place, plan, stop) {
         Ok(report) => report,
         Err(run::NoRun::Stopped) => {
-            return nothing_proved("told to stop; the canary was taken away");
+            return nothing_proved("interrupted; the canary was removed");
         }
         Err(run::NoRun::Busy) => return nothing_proved("another canary is out now"),
         Err(run::NoRun::Failed { at_ms, why }) => run::failed(at_ms, why),

@@ -50,5 +50,5 @@ async fn every_transcript_plays_as_with_retina_alone_or_is_refused_by_name() {
 #[tokio::test]
 async fn the_table_of_cameras_says_what_was_seen() {
     let stale = table::write_or_compare(&table::render(&corpus()).await);
-    assert!(stale.is_empty(), "write docs/cameras.md anew (see {}): {stale:#?}", file!());
+    assert!(stale.is_empty(), "rewrite docs/cameras.md (see {}): {stale:#?}", file!());
 }

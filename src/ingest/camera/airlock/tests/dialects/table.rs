@@ -30,7 +30,7 @@ const QUIRKS: &str = "
 ## Quirks
 
 Each is a session of its own with a scripted camera, which must play through the airlock; if it plays with retina alone, then as
-there. *Not asked*: retina would say goodbye to the address the camera names. What one camera does of it, `camlock probe` notes.
+there. *Not asked*: retina would send TEARDOWN to the address the camera names. What one camera does of it, `camlock probe` notes.
 
 | quirk | seen in | what we do | retina alone | test |
 |---|---|---|---|---|

@@ -182,7 +182,7 @@ pub(super) async fn source_in_decimal() -> Alone {
     let play = "RTSP/1.0 200 OK\r\nCSeq: 0\r\nSession: 5\r\n\
         RTP-Info: url=trackID=1;seq=13210;rtptime=1067824145;ssrc=4294962989\r\n\r\n";
     let (seen, _, alone) = both(Script { play: play.to_owned(), ..Script::plain() }).await;
-    assert!(seen.items[0].lost, "two packets after the number that was told");
+    assert!(seen.items[0].lost, "two packets after the number that was given");
     alone
 }
 
