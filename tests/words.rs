@@ -28,7 +28,9 @@ fn no_string_has_an_avoided_word() {
 fn no_page_has_an_avoided_word() {
     let root = Path::new(ROOT);
     let mut pages = files(&root.join("docs"), "md");
-    pages.extend(["README.md", "CHANGELOG.md", "SECURITY.md", "certs/README.md"].map(|name| root.join(name)));
+    pages.extend(
+        ["README.md", "CHANGELOG.md", "SECURITY.md", "certs/README.md"].map(|name| root.join(name)),
+    );
     let mut found = Vec::new();
     for path in pages {
         let text = fs::read_to_string(&path).unwrap();
@@ -93,7 +95,8 @@ impl Strings {
 
 fn has_avoided(text: &str) -> bool {
     let outside = text.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
-    outside.flat_map(|part| part.split(|c: char| !c.is_alphanumeric() && c != '_'))
+    outside
+        .flat_map(|part| part.split(|c: char| !c.is_alphanumeric() && c != '_'))
         .any(|word| AVOIDED.contains(&word.to_lowercase().as_str()))
 }
 

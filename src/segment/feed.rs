@@ -49,7 +49,9 @@ enum NewsEnd {
     #[error("the camera segment's service tells nothing any more: look at its log, restart it")]
     Silent,
     /// What it wrote is no news.
-    #[error("the camera segment's service sent an invalid message ({0}): do both run the same version?")]
+    #[error(
+        "the camera segment's service sent an invalid message ({0}): do both run the same version?"
+    )]
     #[strum(serialize = "bad_news")]
     Bad(BadWire),
 }

@@ -57,7 +57,10 @@ impl Pulls {
             std::mem::take(&mut self.running).into_iter().partition(|(_, running)| same(running));
         self.running = kept;
         for name in gone.keys() {
-            tracing::info!(camera = name, "camera changed or removed in the configuration; stopped");
+            tracing::info!(
+                camera = name,
+                "camera changed or removed in the configuration; stopped"
+            );
         }
         shut_down(gone).await;
         let segment = match Segment::new(addresses) {

@@ -160,8 +160,7 @@ impl From<SegmentState> for SegmentPage {
     }
 }
 
-const NO_SEGMENT: &str =
-    "cameras share this machine's network: they are not isolated";
+const NO_SEGMENT: &str = "cameras share this machine's network: they are not isolated";
 
 impl From<&Health> for StreamState {
     fn from(health: &Health) -> Self {

@@ -57,7 +57,9 @@ fn told(level: Level, measured: String, todo: &str) -> String {
         Level::Normal => measured,
         Level::Full => format!("{measured}: new readers are refused; {todo}"),
         Level::Shedding => {
-            format!("{measured}: new readers are refused and lagging readers are disconnected; {todo}")
+            format!(
+                "{measured}: new readers are refused and lagging readers are disconnected; {todo}"
+            )
         }
     }
 }

@@ -42,8 +42,7 @@ pub(super) fn run(options: &BackupOptions) -> Result<Vec<String>, String> {
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     lines.push(format!("{name}: {} files, {bytes} bytes", manifest.files.len()));
     lines.push(
-        "It holds private keys and passwords in the clear: store it as safely as those."
-            .to_owned(),
+        "It holds private keys and passwords in the clear: store it as safely as those.".to_owned(),
     );
     Ok(lines)
 }

@@ -79,7 +79,8 @@ impl Reading {
         places: &Places,
     ) -> Result<(), String> {
         let path = entry.path_bytes().into_owned();
-        let path = String::from_utf8(path).map_err(|_| "not a Camlock backup: a name is not UTF-8")?;
+        let path =
+            String::from_utf8(path).map_err(|_| "not a Camlock backup: a name is not UTF-8")?;
         let shown = super::moves::quoted(&path);
         if entry.header().entry_type() != tar::EntryType::Regular {
             return Err(format!("not a Camlock backup: {shown} is not a file"));
@@ -171,7 +172,9 @@ fn compare(manifest: &Manifest, hashes: &BTreeMap<String, (u64, String)>) -> Res
                     "{shown} does not match the manifest: the backup was altered or is damaged"
                 ));
             }
-            None => return Err(format!("{shown} is missing: the backup was altered or is damaged")),
+            None => {
+                return Err(format!("{shown} is missing: the backup was altered or is damaged"));
+            }
         }
         listed.insert(&file.path);
     }

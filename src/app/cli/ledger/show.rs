@@ -61,8 +61,9 @@ fn lines(content: Content) -> Vec<String> {
         number(attempts)
     ));
     if unreadable > 0 {
-        lines
-            .push(format!("{unreadable} lines cannot be read; run `camlock ledger verify` for details"));
+        lines.push(format!(
+            "{unreadable} lines cannot be read; run `camlock ledger verify` for details"
+        ));
     }
     lines
 }

@@ -146,7 +146,8 @@ fn track_text(text: &mut String, track: &ProbedTrack) {
         TrackKind::Audio => "audio",
     };
     let words = track.track.as_ref().map(|known| Words::new(&known.codec, known.clock_rate));
-    let words = words.map_or_else(|| "no valid parameter sets received".to_owned(), |w| w.to_string());
+    let words =
+        words.map_or_else(|| "no valid parameter sets received".to_owned(), |w| w.to_string());
     line(text, &format!("{what}: {words}"));
     if let Some(refused) = track.refused {
         line(text, &format!("  refused: {refused}"));

@@ -116,7 +116,10 @@ pub(super) fn place(
         ));
     };
     if !template.path.contains('{') && channel != 1 {
-        return Err(format!("cameras of {} have one channel; did you mean --recorder?", entry.name));
+        return Err(format!(
+            "cameras of {} have one channel; did you mean --recorder?",
+            entry.name
+        ));
     }
     let path = template
         .path
