@@ -25,22 +25,22 @@ pub(super) const ROOM: usize = 2;
 pub enum NoDoor {
     /// The service is not there, or does not let this process in.
     #[error(
-        "the camera segment's service cannot be asked ({0}): is camlock-segment running, and \
+        "cannot reach camlock-segment ({0}): is camlock-segment running, and \
          gateway.segment its directory?"
     )]
     Away(io::ErrorKind),
     /// No answer within [`limits::SEGMENT_ANSWER`].
-    #[error("the camera segment's service did not answer in time: look at its log, restart it")]
+    #[error("the camera segment's service did not answer in time: see its log, restart it")]
     Silent,
     /// It refused.
     #[error("{0}")]
     Refused(Refusal),
     /// Its answer is none.
-    #[error("the camera segment's service answered what is no answer: are both of one version?")]
+    #[error("the camera segment's service sent an invalid answer: do both run the same version?")]
     BadAnswer(BadAnswer),
     /// What it gave is no connection to this camera.
     #[error(
-        "the camera segment's service gave what is no connection to this camera ({0}): the \
+        "the camera segment's service passed a socket that is not connected to this camera ({0}): the \
          camera's address here and in the segment file must be the same"
     )]
     WrongDescriptor(WrongDescriptor),

@@ -88,11 +88,10 @@ impl Segment {
         }
         match &settings.mode {
             Mode::Own => tracing::warn!(
-                "cameras share the network of this machine (segment mode `none`): they can reach whatever \
-                 it lets them; only what passes this gateway is checked"
+                "cameras share the network of this machine (segment mode `none`): they are not isolated; only media that passes this gateway is checked"
             ),
             Mode::Remote { run_dir } => {
-                tracing::info!(run_dir = %run_dir.display(), "cameras are in a segment of their own");
+                tracing::info!(run_dir = %run_dir.display(), "cameras are on their own segment");
             }
         }
         Ok(Self { mode: settings.mode, cameras })
@@ -153,7 +152,7 @@ pub struct BadAddress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotACamera {
     /// `0.0.0.0/8` or `::`.
-    #[error("is no address of a host")]
+    #[error("is not a host address")]
     Unspecified,
     /// A group address.
     #[error("is a multicast address")]

@@ -20,17 +20,17 @@ pub enum CanaryPolicy {
 #[strum(serialize_all = "snake_case")]
 pub enum Unproven {
     /// No run is known.
-    #[error("no run of the canary is known: run `camlock segment verify`")]
+    #[error("the canary has not run yet: run `camlock segment verify`")]
     NoRun,
     /// In the last run something got out, or was not seen, or the run proves nothing.
     #[error(
         "the canary got out of the camera segment, or its run proves nothing: run `camlock segment \
-         verify`, and mend what it names"
+         verify` and fix what it reports"
     )]
     Failed,
     /// The last run is too old.
     #[error(
-        "the last run of the canary is more than 48 hours ago: look at its timer, run `camlock \
+        "the last canary run is more than 48 hours old: check its timer, and run `camlock \
          segment verify`"
     )]
     Old,

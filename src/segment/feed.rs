@@ -42,11 +42,11 @@ enum NewsEnd {
     Away(io::ErrorKind),
     /// It closed, or died.
     #[error(
-        "the camera segment's service closed, or another gateway reads its news: look at its log"
+        "the camera segment's service closed the connection, or another gateway is connected: see its log"
     )]
     Closed,
     /// It told nothing within [`limits::SEGMENT_SILENCE`].
-    #[error("the camera segment's service tells nothing any more: look at its log, restart it")]
+    #[error("the camera segment's service stopped sending: see its log, restart it")]
     Silent,
     /// What it wrote is no news.
     #[error(
@@ -80,7 +80,7 @@ impl Feed {
             });
             // One that is away is said once, not at each attempt.
             if heard || told != Some(end) {
-                tracing::warn!(reason = %end, "no news of the camera segment");
+                tracing::warn!(reason = %end, "no status from the camera segment");
                 told = Some(end);
             }
             pause = if heard { limits::SEGMENT_AGAIN_MIN } else { longer(pause) };

@@ -196,7 +196,7 @@ impl fmt::Display for DeviceChange {
                 }
             }
             Self::AddressTaken { ip, owner } => write!(f, "uses {ip}, which is {owner}'s"),
-            Self::AddressChanged { expected, ip } => write!(f, "uses {ip} in place of {expected}"),
+            Self::AddressChanged { expected, ip } => write!(f, "uses {ip} instead of {expected}"),
         }
     }
 }

@@ -59,7 +59,7 @@ def touched(state, file, line, word, *arguments):
 def test_an_untouched_ledger_is_whole_and_says_what_that_proves(original):
     code, said = verify(original)
     assert code == 0, said
-    assert ": whole: " in said and "Proved: " in said and "Not proved: " in said and "root" in said
+    assert ": intact: " in said and "Proved: " in said and "Not proved: " in said and "root" in said
     code, said = verify(original, "--checkpoint", original / "checkpoint.json")
     assert code == 0 and "your checkpoint stands in the chain" in said, said
 
@@ -242,7 +242,7 @@ def test_the_report_of_a_touched_ledger_proves_nothing_and_says_so(state, tmp_pa
 def test_what_is_not_there_is_said(tmp_path):
     for command in [["show"], ["export"], ["devices"], ["report", "--day", DAYS[0], "--output", tmp_path / "x.html"]]:
         done = ledger(*command, state=tmp_path / "nothing")
-        assert done.returncode == 1 and b"there is no ledger" in done.stderr, done.stderr
+        assert done.returncode == 1 and b"no ledger found" in done.stderr, done.stderr
     done = ledger("show", "--day", "2026-02-30", state=tmp_path)
     assert done.returncode == 2 and b"a UTC day" in done.stderr
 
@@ -260,4 +260,4 @@ def test_a_full_disk_is_said_and_leaves_a_whole_ledger(tmp_path):
     done = subprocess.run(["unshare", "--mount", "sh", "-c", inside], capture_output=True, timeout=60)
     assert b"No space left on device" in done.stderr and b"tried again" in done.stderr, done.stderr
     assert done.returncode == 0, (done.stdout, done.stderr)
-    assert b": whole: " in done.stdout
+    assert b": intact: " in done.stdout

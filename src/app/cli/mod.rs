@@ -95,7 +95,7 @@ Examples:
   camlock probe --dahua 192.0.2.20 --recorder --channel 7 --stream sub --json
 
 What it prints is TOML: the findings as comments, and below them the entry for the configuration. The password is
-never printed. Ends with 0 if the camera plays, with 1 and the reason if not.")]
+never printed. Exit code 0 if the camera plays; otherwise 1, with the reason.")]
     Probe(Box<probe::Options>),
     /// Write a checked configuration: asks for what the options do not say.
     #[command(after_help = "\

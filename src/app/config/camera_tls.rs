@@ -23,7 +23,7 @@ pub(super) fn read(table: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Opti
         && !matches!(trust, Some(Kind::Authority(_)))
     {
         let message =
-            "camera.tls_name goes with camera.tls = \"ca:...\" alone: a fingerprint needs no name";
+            "camera.tls_name is only for camera.tls = \"ca:...\": a fingerprint needs no name";
         reading.faults.add(name.span.clone(), message);
     }
     let at = tls.as_ref()?;

@@ -53,7 +53,7 @@ pub(super) fn read(
         if !names.insert(name.value.clone()) {
             reading
                 .faults
-                .add(name.span.clone(), format!("camera.name: {:?} stands twice", name.value));
+                .add(name.span.clone(), format!("camera.name: {:?} is given twice", name.value));
         }
         let Some(address) = address else { continue };
         addresses.insert(name.value.clone(), address);
@@ -62,14 +62,14 @@ pub(super) fn read(
     if cameras.len() > limits::CAMERAS {
         reading.faults.add(
             root.span(),
-            format!("{} cameras; at most {} are taken", cameras.len(), limits::CAMERAS),
+            format!("{} cameras; at most {} are allowed", cameras.len(), limits::CAMERAS),
         );
     }
     let streams: usize = cameras.iter().map(|camera| camera.profiles.len()).sum();
     if streams > limits::STREAMS {
         reading.faults.add(
             root.span(),
-            format!("{streams} camera profiles; at most {} are taken", limits::STREAMS),
+            format!("{streams} camera profiles; at most {} are allowed", limits::STREAMS),
         );
     }
     (cameras, addresses)
@@ -113,13 +113,13 @@ fn login(table: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Option<Login> 
         (Some(at), None) => {
             reading
                 .faults
-                .add(at.span, "camera.user stands without camera.password; give both or neither");
+                .add(at.span, "camera.user is given without camera.password; give both or neither");
             None
         }
         (None, Some(at)) => {
             reading
                 .faults
-                .add(at.span, "camera.password stands without camera.user; give both or neither");
+                .add(at.span, "camera.password is given without camera.user; give both or neither");
             None
         }
     }
@@ -141,7 +141,7 @@ fn profiles(
     }
     if tables.len() > limits::PROFILES {
         let many = tables.len();
-        let message = format!("camera has {many} profiles; at most {} are taken", limits::PROFILES);
+        let message = format!("camera has {many} profiles; at most {} are allowed", limits::PROFILES);
         reading.faults.add(table.span(), message);
     }
     for mut profile in tables {
@@ -159,7 +159,7 @@ fn profiles(
         if !names.insert(name.value.clone()) {
             reading.faults.add(
                 name.span.clone(),
-                format!("camera.profile.name: {:?} stands twice", name.value),
+                format!("camera.profile.name: {:?} is given twice", name.value),
             );
         }
         let Some(camera) = camera else { continue };
@@ -216,7 +216,7 @@ fn checked_path(at: &At<String>, reading: &mut Reading<'_>) -> Option<String> {
         reading.faults.add(
             at.span.clone(),
             format!(
-                "camera.profile.path: must begin with `/`, hold printable ASCII without spaces, and at most {} bytes; host and login stand in camera.address and camera.user",
+                "camera.profile.path: must begin with `/`, hold printable ASCII without spaces, and at most {} bytes; host and login go into camera.address and camera.user",
                 limits::RTSP_URI_BYTES / 2
             ),
         );

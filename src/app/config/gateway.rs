@@ -107,7 +107,7 @@ pub(super) fn gateway(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> Ga
         } else {
             reading.faults.add(
                 at.span,
-                format!("gateway.names: {:?} is no DNS name and no IP address", at.value),
+                format!("gateway.names: {:?} is neither a DNS name nor an IP address", at.value),
             );
         }
     }
@@ -315,7 +315,7 @@ pub(super) fn limits(
     if written && mib <= all {
         reading.warnings.add(
             span,
-            format!("limits.memory_mib ({mib}) is no more than rings.all_mib ({all}): the rings alone may fill it, and no reader is taken then"),
+            format!("limits.memory_mib ({mib}) is no more than rings.all_mib ({all}): the rings alone could fill it, and then no reader is accepted"),
         );
     }
     overload::Settings { memory: written.then_some(mib << 20) }

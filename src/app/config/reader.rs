@@ -166,7 +166,7 @@ impl<'a, 'i> Table<'a, 'i> {
         for at in self.strings(key, faults)? {
             match pick(&name, &at, choices, faults) {
                 Some(choice) if picked.contains(&choice) => {
-                    faults.add(at.span, format!("{name}: {:?} stands twice", at.value));
+                    faults.add(at.span, format!("{name}: {:?} is given twice", at.value));
                 }
                 Some(choice) => picked.push(choice),
                 None => {}
@@ -311,7 +311,7 @@ pub(super) fn socket_addr(
     if addr.is_none() {
         faults.add(
             at.span.clone(),
-            format!("{name}: {:?} is no IP address with a port; write it as {example:?} (names are not taken)", at.value),
+            format!("{name}: {:?} is not an IP address with a port; write it as {example:?} (host names are not accepted)", at.value),
         );
     }
     addr

@@ -57,7 +57,7 @@ pub(super) fn resolve(
         _ => {
             warnings.add(
                 at.span.clone(),
-                format!("{what} stands in plain text; better \"file:/path\", \"env:NAME\" or \"credential:NAME\""),
+                format!("{what} is in plain text; better use \"file:/path\", \"env:NAME\" or \"credential:NAME\""),
             );
             Ok(at.value.clone())
         }
@@ -68,10 +68,10 @@ pub(super) fn resolve(
             fault(what, at, &format!("is longer than {} bytes", limits::CREDENTIAL_BYTES), faults)
         }
         Ok(secret) if secret.chars().any(char::is_control) => {
-            fault(what, at, "holds a control character (more than one line?)", faults)
+            fault(what, at, "contains a control character (more than one line?)", faults)
         }
         Ok(secret) => Some(SecretString::from(secret)),
-        Err(why) => fault(what, at, &format!("cannot be had: {why}"), faults),
+        Err(why) => fault(what, at, &format!("is not available: {why}"), faults),
     }
 }
 
@@ -97,7 +97,7 @@ fn from_credential(name: &str, surroundings: Surroundings<'_>) -> Result<String,
         "CREDENTIALS_DIRECTORY is not set; start the service by systemd with LoadCredential=",
     )?;
     if name.contains('/') {
-        return Err(format!("{name:?} is no credential name"));
+        return Err(format!("{name:?} is not a credential name"));
     }
     from_file(&PathBuf::from(directory).join(name), surroundings)
 }

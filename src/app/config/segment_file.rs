@@ -119,14 +119,14 @@ fn interfaces(
     }
     if list.len() > limits::SEGMENT_INTERFACES {
         let (many, most) = (list.len(), limits::SEGMENT_INTERFACES);
-        faults.add(table.span(), format!("{name}: {many} interfaces; at most {most} are taken"));
+        faults.add(table.span(), format!("{name}: {many} interfaces; at most {most} are allowed"));
     }
     let mut known = BTreeSet::new();
     for at in list {
         match InterfaceName::parse(&at.value) {
             Err(error) => faults.add(at.span, format!("{name}: {:?}: {error}", at.value)),
             Ok(_) if NO_PLUG.contains(&at.value.as_str()) => {
-                let message = format!("{name}: {:?} is no interface with a plug", at.value);
+                let message = format!("{name}: {:?} is not a physical interface", at.value);
                 faults.add(at.span, message);
             }
             Ok(interface) => {
@@ -188,7 +188,7 @@ impl Subnet {
     fn edge(self, address: Ipv4Addr) -> Option<&'static str> {
         let host = u32::from(address) & !self.mask();
         if host == 0 {
-            Some("is the subnet's own first address, which no host has")
+            Some("is the subnet's own first address, which no host can have")
         } else if host == !self.mask() {
             Some("is the subnet's broadcast address")
         } else {
@@ -204,7 +204,7 @@ fn no_host(address: Ipv4Addr) -> Option<&'static str> {
     } else if address.is_multicast() {
         Some("is a multicast address")
     } else if address.octets().first().is_some_and(|first| *first == 0 || *first >= 240) {
-        Some("is no address of a host")
+        Some("is not a host address")
     } else {
         None
     }
@@ -241,7 +241,7 @@ fn cameras(
     }
     if cameras.len() > limits::CAMERAS {
         let many = cameras.len();
-        faults.add(root.span(), format!("{many} cameras; at most {} are taken", limits::CAMERAS));
+        faults.add(root.span(), format!("{many} cameras; at most {} are allowed", limits::CAMERAS));
     }
     cameras
 }
@@ -268,7 +268,7 @@ fn camera_mac(
 ) -> Option<MacAddr> {
     let fault = match at.value.parse::<MacAddr>() {
         Err(error) => format!("camera.mac: {:?}: {error}", at.value),
-        Ok(mac) if mac.is_group() => format!("camera.mac: {mac} is the address of a group"),
+        Ok(mac) if mac.is_group() => format!("camera.mac: {mac} is a multicast address"),
         Ok(MacAddr([0, 0, 0, 0, 0, 0])) => "camera.mac: no device has this address".to_owned(),
         Ok(mac) => return twice("camera.mac", mac, at.span.clone(), known, faults),
     };
@@ -284,7 +284,7 @@ fn camera_address(
 ) -> Option<Ipv4Addr> {
     let Ok(address) = at.value.parse::<Ipv4Addr>() else {
         let message = format!(
-            "camera.address: {:?} is no IPv4 address; write it as \"10.77.0.10\", without a port (ports stand in camera.ports)",
+            "camera.address: {:?} is not an IPv4 address; write it as \"10.77.0.10\", without a port (ports go into camera.ports)",
             at.value
         );
         faults.add(at.span.clone(), message);
@@ -316,7 +316,7 @@ fn ports(table: &mut Table<'_, '_>, faults: &mut Collector<'_>) -> BTreeSet<u16>
     }
     if list.len() > limits::SEGMENT_CAMERA_PORTS {
         let (many, most) = (list.len(), limits::SEGMENT_CAMERA_PORTS);
-        faults.add(table.span(), format!("camera.ports: {many} ports; at most {most} are taken"));
+        faults.add(table.span(), format!("camera.ports: {many} ports; at most {most} are allowed"));
     }
     let mut ports = BTreeSet::new();
     for at in list {
@@ -336,7 +336,7 @@ fn twice<T: Ord + Clone + Display>(
     faults: &mut Collector<'_>,
 ) -> Option<T> {
     if !known.insert(value.clone()) {
-        faults.add(span, format!("{name}: {value} stands twice"));
+        faults.add(span, format!("{name}: {value} is given twice"));
         return None;
     }
     Some(value)
@@ -413,9 +413,9 @@ mod tests {
         assert_eq!(
             said,
             [
-                "9:8 camera.name: door stands twice",
-                "10:7 camera.mac: 02:00:00:00:00:10 stands twice",
-                "11:11 camera.address: 10.77.0.10 stands twice",
+                "9:8 camera.name: door is given twice",
+                "10:7 camera.mac: 02:00:00:00:00:10 is given twice",
+                "11:11 camera.address: 10.77.0.10 is given twice",
             ]
         );
     }

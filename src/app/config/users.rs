@@ -25,7 +25,7 @@ pub(super) fn read(root: &mut Table<'_, '_>, reading: &mut Reading<'_>) -> auth:
         if !names.insert(name.value.clone()) {
             reading
                 .faults
-                .add(name.span.clone(), format!("user.name: {:?} stands twice", name.value));
+                .add(name.span.clone(), format!("user.name: {:?} is given twice", name.value));
         }
         let Some(credential) = credential else { continue };
         match auth::User::new(&name.value, credential, grants) {

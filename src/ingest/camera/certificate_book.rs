@@ -124,12 +124,12 @@ impl Inner {
         known.insert(camera, entry);
         if known.len() > limits::CAMERA_CERTIFICATES_KNOWN {
             tracing::error!(
-                "no more certificates of cameras are remembered: take those out that are gone"
+                "no room for more camera certificates: remove those of cameras that are gone"
             );
             return Err(BookFailure::Unwritable);
         }
         if let Err(error) = (self.keep)(&known) {
-            tracing::error!(%error, "cannot write down the certificate of a camera");
+            tracing::error!(%error, "cannot save a camera's certificate");
             return Err(BookFailure::Unwritable);
         }
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);

@@ -260,16 +260,15 @@ impl fmt::Display for Ending {
                 expected.short()
             ),
             Self::CertificateBook(BookFailure::Unreadable) => f.write_str(
-                "the gateway cannot read which certificates cameras showed before (STATE_DIR/\
+                "the gateway cannot read the remembered camera certificates (STATE_DIR/\
                  camera-certificates): mend the file, and restart",
             ),
             Self::CertificateBook(BookFailure::Unwritable) => f.write_str(
-                "the gateway cannot write down the camera's certificate (STATE_DIR/camera-certificates): \
-                 is the disk full, the directory writable?",
+                "the gateway cannot save the camera's certificate (STATE_DIR/camera-certificates): check disk space and that the directory is writable",
             ),
             Self::Session(reason) => write!(f, "{reason}"),
             Self::Parameters(refused) => {
-                write!(f, "the camera's parameters are not taken: {refused}")
+                write!(f, "the camera's parameter sets are not accepted: {refused}")
             }
             Self::NothingLawful => f.write_str(
                 "the camera sent no picture to start with, or none that passes the media checks: \

@@ -58,7 +58,7 @@ pub enum FaultKind {
     },
     /// The chain ends here, but went on when the checkpoint was made.
     #[error(
-        "the chain is cut off behind this line: a checkpoint vouches for {vouched} lines, {found} are here"
+        "the chain is truncated after this line: a checkpoint covers {vouched} lines, but only {found} exist"
     )]
     CutOff {
         /// How many lines there were, the checkpoint included.

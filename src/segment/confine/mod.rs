@@ -48,7 +48,7 @@ pub enum Files {
 #[derive(Debug, thiserror::Error)]
 pub enum CannotConfine {
     /// Capabilities or new privileges.
-    #[error("cannot give up privileges: {0}")]
+    #[error("cannot drop privileges: {0}")]
     Privileges(#[from] rustix::io::Errno),
     /// The rules for files.
     #[error("cannot restrict files: {0}")]

@@ -61,8 +61,7 @@ fn first_line(day: &DayFile) -> io::Result<Position> {
         Ok(line) if next == Next::Line => Ok(line.at),
         Ok(_) | Err(_) => {
             let why = format!(
-                "{} does not begin with a line of the ledger, so nothing is deleted before it; \
-                               `camlock ledger verify` tells more",
+                "{} does not begin with a line of the ledger, so nothing before it is deleted; run `camlock ledger verify` for details",
                 day.path.display()
             );
             Err(io::Error::new(io::ErrorKind::InvalidData, why))

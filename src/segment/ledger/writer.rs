@@ -74,7 +74,7 @@ pub enum CannotOpen {
         error: io::Error,
     },
     /// The key is broken.
-    #[error("{}: {why}; bring it back from a backup, or move `ledger.key` and `ledger` away to begin a new ledger", path.display())]
+    #[error("{}: {why}; restore it from a backup, or move `ledger.key` and `ledger` away to begin a new ledger", path.display())]
     Key {
         /// The key's file.
         path: std::path::PathBuf,

@@ -36,7 +36,7 @@ pub struct Bridge {
 pub enum CaptureError {
     /// There is no such interface.
     #[error(
-        "there is no bridge {name} in this network namespace: run `camlock segment up`, and start this in its namespace"
+        "no bridge {name} in this network namespace: run `camlock segment up`, and start this process in its namespace"
     )]
     NoBridge {
         /// The name looked for.

@@ -189,7 +189,7 @@ fn unique(before: Option<Vendor>, what: &impl ToString) -> Result<(), String> {
 }
 
 fn twice(what: &str) -> String {
-    format!("{what} is there twice")
+    format!("{what} is given twice")
 }
 
 #[derive(Deserialize)]

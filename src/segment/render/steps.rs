@@ -83,7 +83,7 @@ pub struct Missing {
 
 /// Loads the guard; needs no interface to exist.
 pub fn guard_step(interfaces: &[InterfaceName]) -> Step {
-    nft(Where::Box, "closing the box's network to camera interfaces", guard(interfaces))
+    nft(Where::Box, "blocking camera interfaces in the box's network", guard(interfaces))
 }
 
 /// Makes or repairs the segment; `raise`: with links up at the end.
@@ -92,7 +92,7 @@ pub fn up(plan: &Plan, namespace: &str, state: &State, raise: bool) -> Result<Ve
     let mut steps = vec![guard_step(&plan.interfaces)];
     if state.stale {
         let delete = ["netns", "delete", namespace];
-        steps.push(ip(Where::Box, "taking away the pin of a namespace that is gone", &delete));
+        steps.push(ip(Where::Box, "removing the pin of a namespace that no longer exists", &delete));
     }
     if state.inside.is_none() {
         steps.push(ip(Where::Box, "making the namespace", &["netns", "add", namespace]));
@@ -133,7 +133,7 @@ pub fn apply(plan: &Plan, namespace: &str, state: &State) -> Result<Vec<Step>, M
 pub fn open(plan: &Plan) -> Vec<Step> {
     let mut steps = vec![link(Where::Segment, "raising the bridge", BRIDGE, "up")];
     for interface in &plan.interfaces {
-        steps.push(link(Where::Segment, "raising a camera interface", interface.as_str(), "up"));
+        steps.push(link(Where::Segment, "bringing a camera interface up", interface.as_str(), "up"));
     }
     steps
 }
@@ -145,10 +145,10 @@ pub fn close(interfaces: &[InterfaceName], state: &State) -> Vec<Step> {
     let mut steps = Vec::new();
     let inside = state.inside.as_deref().unwrap_or_default();
     for port in inside.iter().filter(|port| is_port(port) || planned(port)) {
-        steps.push(link(Where::Segment, "lowering a camera interface", &port.name, "down"));
+        steps.push(link(Where::Segment, "taking a camera interface down", &port.name, "down"));
     }
     for fallen in state.outside.iter().filter(planned) {
-        steps.push(link(Where::Box, "lowering a camera interface", &fallen.name, "down"));
+        steps.push(link(Where::Box, "taking a camera interface down", &fallen.name, "down"));
     }
     steps
 }
@@ -189,12 +189,12 @@ fn bridge(plan: &Plan, inside: &[Link], steps: &mut Vec<Step>) {
     {
         let address = format!("{address}/{prefix}");
         let args = ["address", "delete", &address, "dev", BRIDGE];
-        steps.push(ip(at, "taking an old address away", &args));
+        steps.push(ip(at, "removing an old address", &args));
     }
     let address = format!("{}/{}", plan.address, plan.prefix);
     let broadcast = plan.broadcast().to_string();
     let args = ["address", "replace", &address, "broadcast", &broadcast, "dev", BRIDGE];
-    steps.push(ip(at, "giving the gateway its address", &args));
+    steps.push(ip(at, "assigning the gateway's address", &args));
 }
 
 /// Down before it moves, so that it is never up under rules that are not for it.
@@ -209,9 +209,9 @@ fn take_in(
     let here = state.outside.iter().any(|link| link.name == name);
     let there = inside.iter().find(|link| link.name == name);
     if here {
-        steps.push(link(Where::Box, "lowering a camera interface", name, "down"));
+        steps.push(link(Where::Box, "taking a camera interface down", name, "down"));
         let args = ["link", "set", "dev", name, "netns", namespace];
-        steps.push(ip(Where::Box, "taking a camera interface into the segment", &args));
+        steps.push(ip(Where::Box, "moving a camera interface into the segment", &args));
     } else if there.is_none() {
         let known = state.outside.iter().chain(inside).map(|link| link.name.clone());
         let known = known.filter(|name| name != "lo" && name != BRIDGE).collect();
@@ -219,9 +219,9 @@ fn take_in(
     }
     let at = Where::Segment;
     if there.is_none_or(|link| link.master.as_deref() != Some(BRIDGE)) {
-        steps.push(link(at, "lowering a camera interface", name, "down"));
+        steps.push(link(at, "taking a camera interface down", name, "down"));
         let args = ["link", "set", "dev", name, "master", BRIDGE];
-        steps.push(ip(at, "making a camera interface a port of the bridge", &args));
+        steps.push(ip(at, "adding a camera interface to the bridge", &args));
     }
     steps.push(Step {
         purpose: format!("isolating the port {name} from others"),
@@ -256,10 +256,10 @@ fn is_port(link: &Link) -> bool {
 /// To the network that this process was started in, down.
 fn give_back(port: &Link, pid: u32, steps: &mut Vec<Step>) {
     let name = port.name.as_str();
-    steps.push(link(Where::Segment, "lowering a camera interface", name, "down"));
+    steps.push(link(Where::Segment, "taking a camera interface down", name, "down"));
     let own = pid.to_string();
     let args = ["link", "set", "dev", name, "nomaster", "netns", &own];
-    steps.push(ip(Where::Segment, "giving a camera interface back to the box", &args));
+    steps.push(ip(Where::Segment, "returning a camera interface to the box", &args));
 }
 
 /// Pins each camera's addresses to each other, and forgets older pins.

@@ -89,7 +89,7 @@ fn advice(error: &io::Error) -> &'static str {
             "the bridge does not have this address: run `camlock segment up` first"
         }
         io::ErrorKind::PermissionDenied => {
-            "the service needs CAP_NET_BIND_SERVICE, which its unit gives"
+            "the service needs CAP_NET_BIND_SERVICE, which its unit grants"
         }
         _ => "see the system's message",
     }

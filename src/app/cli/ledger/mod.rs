@@ -47,8 +47,8 @@ Examples:
   camlock ledger verify --checkpoint kept-in-my-safe.json
 
 Keep a copy of checkpoint.json (in the state directory) away from the gateway: with it a ledger that was written
-anew, even by root of the gateway, shows. Ends with 0 if the ledger is whole, with 1 and the first fault's file
-and line if not.")]
+again, even by root on the gateway, is detected. Exit code 0 if the ledger is intact; otherwise 1, with file and
+line of the first fault.")]
     Verify(verify::Options),
     /// One page of HTML about one day, for whoever audits.
     #[command(after_help = "\

@@ -51,11 +51,11 @@ box's network is taken in again.")]
 Examples:
   camlock segment run                      as camlock-segment.service starts it, in the segment's namespace
 
-It needs CAP_NET_RAW and CAP_NET_BIND_SERVICE to open its sockets, and gives both up before it reads a byte. SIGHUP
-reads the segment file anew (one with faults changes nothing); SIGTERM writes the ledger and a checkpoint, and stops.
-Ends with
+It needs CAP_NET_RAW and CAP_NET_BIND_SERVICE to open its sockets, and drops both before it reads a byte. SIGHUP
+reloads the segment file (one with errors changes nothing); SIGTERM writes the ledger and a checkpoint, and stops.
+Exit codes:
   0   stopped by a signal
-  1   failed, or the namespace is gone: to be started again
+  1   failed, or the namespace is gone: start it again
   78  faults in the segment file")]
     Run(run::Options),
     /// Send a fake camera that tries to get out, and prove that nothing does.

@@ -94,12 +94,12 @@ fn open(path: &Path) -> Result<(String, Result<(), String>), String> {
 fn writers(owner: u32, mode: u32) -> Result<(), String> {
     if owner != 0 {
         return Err(format!(
-            "user {owner} owns it, and could open the segment; make it root's: chown root:root"
+            "user {owner} owns it and could open the segment: chown root:root"
         ));
     }
     if mode & 0o022 != 0 {
         return Err(format!(
-            "others than root can write it (mode {:03o}), and could open the segment: chmod 0644",
+            "users other than root can write it (mode {:03o}) and could open the segment: chmod 0644",
             mode & 0o777
         ));
     }

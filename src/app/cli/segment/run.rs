@@ -89,7 +89,7 @@ fn reload(file: &Path) -> Told {
             for fault in faults.lines() {
                 tracing::warn!("{fault}");
             }
-            tracing::warn!("the new segment file has faults; the old one stays in force");
+            tracing::warn!("the new segment file has errors; the old one stays in use");
             Told::Nothing
         }
     }

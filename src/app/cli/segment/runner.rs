@@ -76,7 +76,7 @@ impl Runner {
                 move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
                 Ok(work())
             });
-            inside.join().map_err(|_| io::Error::other("it failed within the namespace"))?
+            inside.join().map_err(|_| io::Error::other("it failed inside the namespace"))?
         })
     }
 
@@ -119,7 +119,7 @@ fn set(setting: &Sysctl) -> Result<(), String> {
 pub(super) fn spawn(tool: Tool, args: &[String], input: Option<&str>) -> Result<Output, String> {
     let program = DIRECTORIES.iter().map(|directory| Path::new(directory).join(tool.name()));
     let program = program.clone().find(|program| program.is_file()).ok_or_else(|| {
-        format!("there is no {}: install the package {}", tool.name(), tool.package())
+        format!("{} not found: install the package {}", tool.name(), tool.package())
     })?;
     let mut child = Command::new(program)
         .args(args)

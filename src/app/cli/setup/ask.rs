@@ -25,11 +25,11 @@ pub(super) fn complete(options: &mut Options) -> Result<(), String> {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        return Err(format!("nobody to ask: give {}", missing.join(", ")));
+        return Err(format!("no terminal to ask on: give {}", missing.join(", ")));
     }
     if segment && options.interfaces.is_empty() {
         output::line(&format!("Interfaces of this box: {}", present(&options.root).join(" ")));
-        let names = words("Which are cameras plugged into, and nothing else?", "")?;
+        let names = words("Which interfaces are connected to cameras only?", "")?;
         options.interfaces = names.iter().map(|n| interface(n)).collect::<Result<_, _>>()?;
         if options.address.is_none() {
             let question = "The gateway's own address on that side, with its prefix";
@@ -70,11 +70,11 @@ pub(super) fn notes(root: &Path, interfaces: &[InterfaceName]) -> Vec<String> {
         let name = interface.as_str();
         if ifupdown.lines().any(|line| line.split_whitespace().any(|word| word == name)) {
             notes.push(format!(
-                "/etc/network/interfaces names {name}: take it out there, lest ifupdown give it an address"
+                "/etc/network/interfaces names {name}: remove it there, or ifupdown will give it an address"
             ));
         }
         if !there.iter().any(|one| one == name) {
-            notes.push(format!("there is no {name} now; the segment waits until there is"));
+            notes.push(format!("{name} does not exist now; the segment waits for it"));
         }
     }
     notes

@@ -66,7 +66,7 @@ pub(crate) enum SegmentError {
     NoNamespace(#[source] io::Error),
     /// It is not the segment's.
     #[error(
-        "this is not the network namespace that {0} pins: run `camlock segment up`, and start this in its namespace"
+        "this is not the network namespace that {0} pins: run `camlock segment up`, and start this process in its namespace"
     )]
     OtherNamespace(String),
     /// It was, and no longer is.

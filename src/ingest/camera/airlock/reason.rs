@@ -208,7 +208,7 @@ impl EndReason {
             Self::CameraNotReading => "the camera does not take our requests",
             Self::NoFirstUnit => "the camera plays but no picture or sound came in time",
             Self::Stalled => "the camera's video went quiet",
-            Self::TooSlow => "the camera sends next to nothing",
+            Self::TooSlow => "the camera sends almost no data",
             Self::LoginRequired => {
                 "the camera wants a login and none is configured: set user and password"
             }

@@ -95,10 +95,10 @@ fn chain(checked: &Checked) -> String {
         (None, Some(why)) => {
             format!("the copy of the newest checkpoint is missing or broken: {why}")
         }
-        (None, None) => "no checkpoint vouches for it".to_owned(),
+        (None, None) => "no checkpoint covers it".to_owned(),
     };
     format!(
-        "<div class=\"banner bad\"><b>The ledger is not whole: this report proves nothing.</b>{}</div>\n",
+        "<div class=\"banner bad\"><b>The ledger is not intact: this report proves nothing.</b>{}</div>\n",
         html(&why)
     )
 }
@@ -225,19 +225,18 @@ fn list(title: &str, lines: &[String], none: &str) -> String {
 }
 
 const RESIDUAL: &str = "<h2>What this page does not prove</h2><ul>\
-<li>The gateway sees the wire. A camera's own radio (Wi-Fi, mobile, Bluetooth) or a second cable is out of its reach.</li>\
-<li>Pictures and sound go to whoever may watch; what a camera hides in pixels, samples or their timing goes with them.</li>\
+<li>The gateway sees the wire. A camera's own radio (Wi-Fi, mobile, Bluetooth) or a second cable is outside its view.</li>\
+<li>Pictures and sound go to authorised viewers, with anything a camera hides in pixels, samples or their timing.</li>\
 <li>A name or a vendor is what the device's packets claim. Ethernet and IP addresses can be forged by a device on the segment.</li>\
-<li>What one camera sends another behind the same unmanaged switch does not pass the gateway.</li>\
-<li>Whoever is root on the gateway can read the signing key, stop the recording, or write a whole ledger anew. A checkpoint kept elsewhere exposes the last; gaps above show the second.</li>\
-<li>The gateway's clock dates all this; nobody outside vouches for it.</li></ul>\n";
+<li>What one camera sends another behind the same unmanaged switch does not pass through the gateway.</li>\
+<li>Root on the gateway can read the signing key, stop the recording, or rewrite the whole ledger. A checkpoint kept elsewhere reveals a rewrite; the gaps above show a stop.</li>\
+<li>All times are from the gateway's clock; no outside party confirms them.</li></ul>\n";
 
 fn foot(day: &str, checked: &Checked) -> String {
     let key = checked.verified.key.map(|key| key.to_string()).unwrap_or_default();
     format!(
-        "<h2>How to check it</h2><p>On the gateway: <code>camlock ledger verify --checkpoint FILE</code>, with a copy of \
-         <code>checkpoint.json</code> that you took away earlier. All rows: <code>camlock ledger export --day {day}</code>. \
-         Anyone can check a copy of the ledger with its description in docs/evidence.md and no program of ours.</p>\
+        "<h2>How to verify it</h2><p>On the gateway: <code>camlock ledger verify --checkpoint FILE</code>, with an earlier copy of <code>checkpoint.json</code> that you kept elsewhere. All rows: <code>camlock ledger export --day {day}</code>. \
+         Anyone can check a copy of the ledger with the description in docs/evidence.md, without Camlock.</p>\
          <footer>Ed25519 key of the checkpoints: <span class=\"m\">{key}</span></footer></body></html>\n",
         day = html(day),
     )

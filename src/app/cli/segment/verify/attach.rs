@@ -26,7 +26,7 @@ impl Attached {
         let attached = Self { segment, own };
         attached.remove();
         if attached.pin().exists() {
-            return Err(format!("{} is in the way: remove it", attached.pin().display()));
+            return Err(format!("{} already exists: remove it", attached.pin().display()));
         }
         attached.plug_in(scene)?;
         Ok(attached)

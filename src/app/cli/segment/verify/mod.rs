@@ -79,7 +79,7 @@ pub(super) fn run(options: &Options) -> Exit {
                 work.await
             }
         };
-        done.unwrap_or_else(|error| nothing_proved(&format!("the canary died: {error}")))
+        done.unwrap_or_else(|error| nothing_proved(&format!("the canary failed: {error}")))
     })
 }
 
@@ -89,14 +89,14 @@ fn verify(place: &Place, plan: &Plan, stop: &Stop, json: bool) -> Exit {
         Err(run::NoRun::Stopped) => {
             return nothing_proved("interrupted; the canary was removed");
         }
-        Err(run::NoRun::Busy) => return nothing_proved("another canary is out now"),
+        Err(run::NoRun::Busy) => return nothing_proved("another canary is running"),
         Err(run::NoRun::Failed { at_ms, why }) => run::failed(at_ms, why),
     };
     let result = report.result();
     let kept = service::tell(place, &result);
     output::line(&if json { report::json(&report, &kept) } else { report::table(&report) });
     if let Err(why) = &kept {
-        output::error(&format!("the segment's service did not take the result: {why}"));
+        output::error(&format!("the segment's service did not accept the result: {why}"));
     }
     exit(&result, kept.is_ok())
 }

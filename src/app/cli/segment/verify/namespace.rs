@@ -19,6 +19,6 @@ pub(super) fn within<T: Send>(pin: &Path, work: impl FnOnce() -> T + Send) -> Re
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().spawn_scoped(scope, moved);
         let thread = thread.map_err(|error| format!("no thread: {error}"))?;
-        thread.join().map_err(|_| format!("a thread in {name} died"))?
+        thread.join().map_err(|_| format!("a thread in {name} failed"))?
     })
 }

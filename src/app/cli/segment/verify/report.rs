@@ -76,7 +76,7 @@ fn conclusion(report: &Report) -> String {
     let tries = result.tries;
     if !result.escaped.is_empty() {
         return format!(
-            "NOT CLOSED: of {tries} ways something got out by {}: {}",
+            "NOT CLOSED: of {tries} attempts, something got out by {}: {}",
             result.escaped.len(),
             result.escaped.join(", ")
         );
@@ -86,11 +86,11 @@ fn conclusion(report: &Report) -> String {
     }
     if !result.unseen.is_empty() {
         return format!(
-            "NOT SEEN: of {tries} ways the ledger does not list {}",
+            "NOT SEEN: of {tries} attempts, the ledger does not list {}",
             result.unseen.join(", ")
         );
     }
-    format!("held: {tries} ways were tried, nothing got out, the ledger lists them all")
+    format!("held: {tries} attempts, nothing got out, the ledger lists them all")
 }
 
 #[cfg(test)]
@@ -118,13 +118,13 @@ mod tests {
         for (report, end) in [
             (
                 report(&[], &[], None),
-                "held: 1 ways were tried, nothing got out, the ledger lists them all",
+                "held: 1 attempts, nothing got out, the ledger lists them all",
             ),
-            (report(&["x"], &[], None), "NOT SEEN: of 1 ways the ledger does not list dns-tunnel"),
+            (report(&["x"], &[], None), "NOT SEEN: of 1 attempts, the ledger does not list dns-tunnel"),
             (report(&["x"], &[], Some("w")), "nothing is proved: controls failed"),
             (
                 report(&["x"], &["out on eth0"], Some("w")),
-                "NOT CLOSED: of 1 ways something got out by 1: dns-tunnel",
+                "NOT CLOSED: of 1 attempts, something got out by 1: dns-tunnel",
             ),
         ] {
             assert_eq!(table(&report).lines().last(), Some(end));

@@ -98,7 +98,7 @@ pub(super) fn run(place: &Place, plan: &Plan, stop: &Stop) -> Result<Report, NoR
 
 /// The report of a run that could not be done.
 pub(super) fn failed(at_ms: u64, why: String) -> Report {
-    let control = Control { name: "the canary goes out".to_owned(), failed: Some(why) };
+    let control = Control { name: "starting the canary".to_owned(), failed: Some(why) };
     Report { at_ms, outcomes: Vec::new(), controls: vec![control] }
 }
 
@@ -254,7 +254,7 @@ fn watched(scene: &Scene, outside: &Watched, inside: &Watched) -> Vec<Control> {
 fn answered(tried: &Tried, ways: &[Way]) -> Vec<Control> {
     let failed = |all: Vec<&str>| (!all.is_empty()).then(|| all.join(", "));
     let unanswered = failed(tried.unanswered.clone());
-    let cut = (tried.began_ms.len() < ways.len()).then(|| "not all ways were tried".to_owned());
+    let cut = (tried.began_ms.len() < ways.len()).then(|| "not all attempts were made".to_owned());
     let unsent = failed(tried.unsent.iter().map(String::as_str).collect());
     vec![
         Control { name: "DNS and time are answered on the segment".to_owned(), failed: unanswered },
