@@ -356,12 +356,12 @@ mod tests {
         let all = vec![sum; limits::SEGMENT_SUMS + 1];
         let all = News::Sums(Sums { started_ms: 1, sums: all });
         for (bytes, reason) in [
-            (over.to_vec(), "no news (a length out of bounds)"),
-            (b"\0\0\0\x02{}".to_vec(), "no news (no news of a known form)"),
-            (encode_news(&many).unwrap(), "no news (no news of a known form)"),
-            (encode_news(&all).unwrap(), "no news (no news of a known form)"),
-            (b"\0\0".to_vec(), "tells nothing any more"),
-            (Vec::new(), "tells nothing any more"),
+            (over.to_vec(), "invalid message (a length out of bounds)"),
+            (b"\0\0\0\x02{}".to_vec(), "invalid message (no news of a known form)"),
+            (encode_news(&many).unwrap(), "invalid message (no news of a known form)"),
+            (encode_news(&all).unwrap(), "invalid message (no news of a known form)"),
+            (b"\0\0".to_vec(), "stopped sending"),
+            (Vec::new(), "stopped sending"),
         ] {
             let mut service = told.service().await;
             tell(&mut service, &[pulse(None)]).await;

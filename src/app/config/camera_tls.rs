@@ -142,8 +142,8 @@ mod tests {
             ("tls = \"ca:/nowhere\"", "6:7 camera.tls: /nowhere: "),
             ("tls = \"ca:/empty.pem\"", "6:7 camera.tls: /empty.pem holds no certificate"),
             ("tls = \"ca:/ca.pem\"\ntls_name = \"a b\"", "7:12 camera.tls_name: "),
-            ("tls = \"first-use\"\ntls_name = \"a\"", "7:12 camera.tls_name goes with"),
-            ("tls_name = \"a\"", "6:12 camera.tls_name goes with"),
+            ("tls = \"first-use\"\ntls_name = \"a\"", "7:12 camera.tls_name is only for"),
+            ("tls_name = \"a\"", "6:12 camera.tls_name is only for"),
         ] {
             let faults = trust(lines).unwrap_err();
             assert!(faults.len() == 1 && faults[0].starts_with(said), "{lines}: {faults:?}");

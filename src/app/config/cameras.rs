@@ -141,7 +141,8 @@ fn profiles(
     }
     if tables.len() > limits::PROFILES {
         let many = tables.len();
-        let message = format!("camera has {many} profiles; at most {} are allowed", limits::PROFILES);
+        let message =
+            format!("camera has {many} profiles; at most {} are allowed", limits::PROFILES);
         reading.faults.add(table.span(), message);
     }
     for mut profile in tables {

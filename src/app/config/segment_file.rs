@@ -385,7 +385,7 @@ mod tests {
             ("10.77.0.255", "broadcast"),
             ("10.78.0.10", "not in the subnet"),
             ("10.77.0.10:554", "without a port"),
-            ("::1", "no IPv4 address"),
+            ("::1", "not an IPv4 address"),
         ] {
             let text = format!("{SEGMENT}{}", CAMERA.replace("10.77.0.10", address));
             assert!(first(&text).contains(why), "{}", first(&text));

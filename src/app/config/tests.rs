@@ -164,7 +164,10 @@ fn one_camera_or_profile_over_is_refused() {
         text
     };
     assert!(load_text(&text(limits::CAMERAS, 1)).is_ok());
-    assert_eq!(messages(&text(limits::CAMERAS + 1, 1)), ["1:1 513 cameras; at most 512 are allowed"]);
+    assert_eq!(
+        messages(&text(limits::CAMERAS + 1, 1)),
+        ["1:1 513 cameras; at most 512 are allowed"]
+    );
     assert!(load_text(&text(1, limits::PROFILES)).is_ok());
     let over = messages(&text(1, limits::PROFILES + 1));
     assert_eq!(over, ["3:1 camera has 9 profiles; at most 8 are allowed"]);

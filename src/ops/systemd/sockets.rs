@@ -132,7 +132,7 @@ mod tests {
         bound.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
         let error = Sockets::new(vec![bound.into()]).unwrap_err();
         assert!(
-            error.to_string().contains("socket 1") && error.to_string().contains("does not listen")
+            error.to_string().contains("socket 1") && error.to_string().contains("not listening")
         );
     }
 }

@@ -165,10 +165,7 @@ impl Store {
 
     fn judge(&mut self, done: io::Result<()>) {
         self.fault = done.err().map(|error| {
-            format!(
-                "{}: {error}; pending records are kept and retried",
-                self.dir.display()
-            )
+            format!("{}: {error}; pending records are kept and retried", self.dir.display())
         });
     }
 
@@ -235,7 +232,8 @@ impl Store {
         let today = self.day_file(now_ms)?;
         let after = today.bytes + made.text.len() as u64;
         if after > most {
-            let why = "today's records alone fill the space allowed for the ledger in the segment file";
+            let why =
+                "today's records alone fill the space allowed for the ledger in the segment file";
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, why));
         }
         // What a failed write left behind. (A file that became shorter is left as it is, for the check to find.)

@@ -273,7 +273,7 @@ fn a_fault_of_the_disk_is_told_and_tried_again() {
         store.append(Entry::Row(row(NOON, &n.to_string(), 1)), NOON);
     }
     store.write(NOON);
-    assert!(store.fault.as_ref().unwrap().contains("tried again"), "{:?}", store.fault);
+    assert!(store.fault.as_ref().unwrap().contains("retried"), "{:?}", store.fault);
     assert_eq!(store.records(), 2);
     fs::rename(&away, folder.0.ledger()).unwrap();
     store.checkpoint(NOON + 1);
@@ -340,7 +340,7 @@ async fn a_fault_is_said_to_whoever_asks() {
     let opened = Ledger::open(&folder.0, &plan(), RUN, BOOT, NOON).unwrap();
     fs::remove_dir_all(folder.0.ledger()).unwrap();
     let ledger = opened.start().unwrap();
-    assert!(ledger.flush(NOON).await.unwrap_err().contains("tried again"));
+    assert!(ledger.flush(NOON).await.unwrap_err().contains("retried"));
     assert!(ledger.stand(NOON).fault.is_some());
 }
 

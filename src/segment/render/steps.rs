@@ -92,7 +92,11 @@ pub fn up(plan: &Plan, namespace: &str, state: &State, raise: bool) -> Result<Ve
     let mut steps = vec![guard_step(&plan.interfaces)];
     if state.stale {
         let delete = ["netns", "delete", namespace];
-        steps.push(ip(Where::Box, "removing the pin of a namespace that no longer exists", &delete));
+        steps.push(ip(
+            Where::Box,
+            "removing the pin of a namespace that no longer exists",
+            &delete,
+        ));
     }
     if state.inside.is_none() {
         steps.push(ip(Where::Box, "making the namespace", &["netns", "add", namespace]));
@@ -133,7 +137,12 @@ pub fn apply(plan: &Plan, namespace: &str, state: &State) -> Result<Vec<Step>, M
 pub fn open(plan: &Plan) -> Vec<Step> {
     let mut steps = vec![link(Where::Segment, "raising the bridge", BRIDGE, "up")];
     for interface in &plan.interfaces {
-        steps.push(link(Where::Segment, "bringing a camera interface up", interface.as_str(), "up"));
+        steps.push(link(
+            Where::Segment,
+            "bringing a camera interface up",
+            interface.as_str(),
+            "up",
+        ));
     }
     steps
 }

@@ -110,7 +110,7 @@ async fn readiness_says_how_the_segment_is_and_why_nobody_is_served() {
     };
     let (_, none) = page(&admin).await;
     assert_eq!(none["mode"], "none");
-    assert!(none["warning"].as_str().unwrap().contains("share the network"), "{none}");
+    assert!(none["warning"].as_str().unwrap().contains("not isolated"), "{none}");
     assert!(none.get("link").is_none() && none.get("known").is_none(), "{none}");
     let down = LinkState::Down { reason: "away".to_owned() };
     admin.segment = SegmentBoard::new("namespace", Some(down));

@@ -93,9 +93,7 @@ fn open(path: &Path) -> Result<(String, Result<(), String>), String> {
 /// Whether only root can write a file of this owner and mode.
 fn writers(owner: u32, mode: u32) -> Result<(), String> {
     if owner != 0 {
-        return Err(format!(
-            "user {owner} owns it and could open the segment: chown root:root"
-        ));
+        return Err(format!("user {owner} owns it and could open the segment: chown root:root"));
     }
     if mode & 0o022 != 0 {
         return Err(format!(

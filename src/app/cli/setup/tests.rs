@@ -59,7 +59,7 @@ fn what_it_writes_is_a_good_configuration_and_keeps_others_off_the_interfaces() 
     let root = Root::new();
     let said = root.set_up(&WORDS).unwrap();
     assert!(
-        said.contains("Password of viewer") && said.contains("there is no eth2.7 now"),
+        said.contains("Password of viewer") && said.contains("eth2.7 does not exist now"),
         "{said}"
     );
     let plan = config::segment_file("segment.toml", &root.read(files::SEGMENT)).unwrap();
@@ -125,7 +125,7 @@ fn wrong_answers_are_told_before_a_file_is_touched() {
         .unwrap();
     for (words, why) in [
         (&["--interface", "eth0", "--name", "a.lan", "--user", "v"][..], "default route"),
-        (&["--interface", "eth1", "--name", "no name", "--user", "v"], "is no DNS name"),
+        (&["--interface", "eth1", "--name", "no name", "--user", "v"], "is neither a DNS name"),
         (
             &["--interface", "eth1", "--address", "10.0.0.1", "--name", "a", "--user", "v"],
             "address",
@@ -165,5 +165,5 @@ fn interfaces_that_ifupdown_manages_or_that_are_missing_are_noted() {
     let notes = ask::notes(&root.0, &names);
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(notes[0].contains("/etc/network/interfaces names eth1"));
-    assert!(notes[1].contains("no eth2 now"));
+    assert!(notes[1].contains("eth2 does not exist now"));
 }

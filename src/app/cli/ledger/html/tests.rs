@@ -67,7 +67,7 @@ fn the_canary_s_own_addresses_are_told_apart() {
 #[test]
 fn nothing_is_claimed_without_a_checkpoint_and_a_canary() {
     let page = a_page(Content::default());
-    assert!(page.contains("The ledger is not whole"));
+    assert!(page.contains("The ledger is not intact"));
     assert!(page.contains("No canary run on this day"));
     assert!(page.contains("00:00 to 24:00: no heartbeat"));
 }

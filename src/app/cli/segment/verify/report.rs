@@ -120,7 +120,10 @@ mod tests {
                 report(&[], &[], None),
                 "held: 1 attempts, nothing got out, the ledger lists them all",
             ),
-            (report(&["x"], &[], None), "NOT SEEN: of 1 attempts, the ledger does not list dns-tunnel"),
+            (
+                report(&["x"], &[], None),
+                "NOT SEEN: of 1 attempts, the ledger does not list dns-tunnel",
+            ),
             (report(&["x"], &[], Some("w")), "nothing is proved: controls failed"),
             (
                 report(&["x"], &["out on eth0"], Some("w")),

@@ -79,7 +79,7 @@ async fn without_proof_that_cameras_are_kept_in_nobody_is_served() {
     let mut late = gateway.client(ROOM);
     let response = late.ask(Method::Describe, URL, &[]).await;
     assert_eq!(response.status, 503);
-    assert!(response.reason.contains("not proven tight"), "{}", response.reason);
+    assert!(response.reason.contains("isolation not verified"), "{}", response.reason);
     // One that was let in before, and plays now.
     let play = waits.request(Method::Play, URL, &[("Session", &waiting)]);
     waits.send(&play).await;
