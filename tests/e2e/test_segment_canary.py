@@ -176,7 +176,7 @@ def test_a_gateway_that_requires_it_serves_only_after_a_run_that_passed(lab, tmp
     lab.stack.callback(camera.__exit__)
     camera.first_line("listening")
     gateway = lab.start_gateway(config, 'canary = "require"\n', ready=False)
-    wait_for(lambda: "no run of the canary" in (not_served(gateway) or ""), "it is served without a run")
+    wait_for(lambda: "the canary has not run yet" in (not_served(gateway) or ""), "it is served without a run")
     assert not plays(lab, gateway, tmp_path)
     for eth0, code, words in [("up", 0, None), ("down", 3, "proves nothing"), ("up", 0, None)]:
         # As the service is told after a run whose control failed.

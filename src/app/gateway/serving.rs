@@ -80,7 +80,7 @@ mod tests {
         };
         let old = u64::try_from(limits::CANARY_AGE.as_millis()).unwrap() + 1;
         for (told, now, expected) in [
-            (None, 0, Some("no run of the canary is known")),
+            (None, 0, Some("the canary has not run yet")),
             (Some(verdict(30)), 0, None),
             (Some(verdict(30)), old - 1, None),
             (Some(verdict(30)), old, Some("more than 48 hours ago")),
