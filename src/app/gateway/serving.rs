@@ -83,7 +83,7 @@ mod tests {
             (None, 0, Some("the canary has not run yet")),
             (Some(verdict(30)), 0, None),
             (Some(verdict(30)), old - 1, None),
-            (Some(verdict(30)), old, Some("more than 48 hours ago")),
+            (Some(verdict(30)), old, Some("more than 48 hours old")),
             (Some(verdict(0)), 0, Some("got out of the camera segment")),
         ] {
             verdicts.send_replace(told);
