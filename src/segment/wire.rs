@@ -43,7 +43,9 @@ pub enum Answer {
 #[repr(u8)]
 pub enum Refusal {
     /// The ask could not be read.
-    #[error("the camera segment's service did not understand the request: do both run the same version?")]
+    #[error(
+        "the camera segment's service did not understand the request: do both run the same version?"
+    )]
     BadAsk = 1,
     /// The segment file has no camera of this name.
     #[error("the segment file has no camera of this name: add it there, and reload the segment")]
@@ -54,7 +56,9 @@ pub enum Refusal {
     )]
     PortNotListed,
     /// The service has no descriptor left.
-    #[error("the camera segment's service has no file descriptor left: raise its limit of open files")]
+    #[error(
+        "the camera segment's service has no file descriptor left: raise its limit of open files"
+    )]
     Busy,
     /// The camera refused the connection.
     #[error("the camera refused the connection: check its port, and that RTSP is on")]
@@ -63,7 +67,9 @@ pub enum Refusal {
     #[error("the camera did not answer in time: check its power and cable")]
     CameraSilent,
     /// There is no way to the camera: its link is down, or nobody has its address.
-    #[error("no device on the segment has the camera's address: check its power, cable and address")]
+    #[error(
+        "no device on the segment has the camera's address: check its power, cable and address"
+    )]
     NoRoute,
     /// The kernel failed in another way.
     #[error("the camera segment's service failed to connect: see its log")]
