@@ -376,7 +376,7 @@ mod tests {
         drop(service);
         let closed = |state: &crate::hub::status::SegmentState| {
             let link = format!("{:?}", state.link);
-            link.contains("closed, or another gateway")
+            link.contains("closed the connection")
         };
         told.board.watch().wait_for(closed).await.unwrap();
     }
