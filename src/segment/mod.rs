@@ -1,42 +1,16 @@
-//! The camera network: which addresses are cameras, the one door to them, and what devices there try.
+//! The camera network: which addresses are cameras, what devices there try, and the proof that they
+//! cannot leave it. What the gateway uses of it is in `ingest/segment`.
 
-mod ask;
-pub mod bulletin;
-mod camera_addr;
 pub mod canary;
-mod canary_policy;
-mod clock;
-pub mod confine;
-pub mod control;
-mod day;
-pub mod door;
-pub mod feed;
 pub mod ledger;
-mod listening;
-mod mac;
-mod namespace;
-mod news;
-pub mod observe;
-mod place;
-mod plan;
-pub mod render;
-pub mod services;
-mod sighting;
-mod text;
-pub mod wire;
+pub mod network;
+pub mod service;
+pub mod shared;
 
-pub use ask::{BadAnswer, NoDoor, WrongDescriptor};
-pub use camera_addr::{
-    BadAddress, CameraAddr, Mode, NotACamera, NotDialled, Segment, Settings, check,
+pub use service::Namespace;
+pub use shared::{
+    Attempt, BRIDGE, BadInterface, BadMac, CANARY_PORT, Camera, CanaryResult, DAY_MS, Destination,
+    DeviceChange, DeviceEvent, DeviceText, DnsPolicy, InterfaceName, MacAddr, News, Place, Plan,
+    Protocol, Pulse, Row, SINK_PORT, Sighting, Sum, Sums, Verdict, day_start, now_ms, utc_day,
+    utc_time,
 };
-pub use canary_policy::{CanaryPolicy, Unproven};
-pub use clock::now_ms;
-pub use day::{DAY_MS, day_start, utc_day, utc_time};
-pub use listening::listen;
-pub use mac::{BadMac, MacAddr};
-pub use namespace::Namespace;
-pub use news::{CanaryResult, DeviceChange, DeviceEvent, News, Pulse, Row, Sum, Sums};
-pub use place::{BRIDGE, CANARY_PORT, Place, SINK_PORT};
-pub use plan::{BadInterface, Camera, DnsPolicy, InterfaceName, Plan};
-pub use sighting::{Attempt, Destination, Protocol, Sighting, Verdict};
-pub use text::DeviceText;

@@ -10,9 +10,9 @@ use super::secret;
 use super::{Reading, camera_tls};
 use crate::hub;
 use crate::ingest::camera::{BasicPolicy, CameraSettings, Login, ProfileSettings, StartMode};
+use crate::ingest::segment;
 use crate::media::StreamName;
 use crate::ops::limits;
-use crate::segment;
 
 #[derive(Clone, Copy)]
 enum Start {

@@ -18,8 +18,8 @@ use toml::de::DeTable;
 
 use crate::hub;
 use crate::ingest::camera::CameraSettings;
+use crate::ingest::segment;
 use crate::ops::telemetry;
-use crate::segment;
 use crate::serve::http;
 use crate::serve::overload;
 use crate::trust::auth;

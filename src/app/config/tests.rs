@@ -2,8 +2,8 @@ use std::path::Path;
 
 use super::*;
 use crate::ingest::camera::StartMode;
+use crate::ingest::segment::{CanaryPolicy, Mode};
 use crate::ops::limits;
-use crate::segment::{CanaryPolicy, Mode};
 
 fn load_text(text: &str) -> Result<Loaded, Faults> {
     let read_file = |path: &Path| match path.to_str() {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 
 use crate::ops::limits;
-use crate::segment::observe::{Frame, Table, Vendors, classify};
+use crate::segment::service::observe::{Frame, Table, Vendors, classify};
 use crate::segment::{
     Camera, Destination, DnsPolicy, InterfaceName, MacAddr, Plan, Protocol, Sighting, Verdict,
 };

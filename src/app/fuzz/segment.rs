@@ -8,8 +8,8 @@ use hickory_proto::rr::RData;
 
 use super::Input;
 use crate::ops::limits;
-use crate::segment::services::recognise::{Recognition, recognise};
-use crate::segment::services::{dns, ntp};
+use crate::segment::service::local::recognise::{Recognition, recognise};
+use crate::segment::service::local::{dns, ntp};
 use crate::segment::{DnsPolicy, Protocol};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);

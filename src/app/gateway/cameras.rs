@@ -9,8 +9,8 @@ use secrecy::ExposeSecret;
 use crate::hub::Hub;
 use crate::hub::status::Board;
 use crate::ingest::camera::{Books, CameraSettings, Cameras, Login};
+use crate::ingest::segment::{self, Segment};
 use crate::ops::metrics::Metrics;
-use crate::segment::{self, Segment};
 
 /// The cameras being pulled, each by itself.
 #[derive(Debug)]

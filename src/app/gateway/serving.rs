@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::hub::status::SegmentBoard;
+use crate::ingest::segment::CanaryPolicy;
 use crate::ops::metrics::Metrics;
-use crate::segment::{CanaryPolicy, CanaryResult, now_ms};
+use crate::segment::{CanaryResult, now_ms};
 use crate::serve::overload::Load;
 use crate::trust::audit::{self, Event};
 

@@ -28,12 +28,12 @@ pub use digest_book::DigestBook;
 
 use crate::hub::status::Board;
 use crate::hub::{CannotDeclare, Hub};
+use crate::ingest::segment::Segment;
 use crate::media::StreamName;
 use crate::ops::metrics::Metrics;
-use crate::segment::Segment;
 use crate::trust::tls::client::Trust;
 
-/// One camera. Its address stands in [`crate::segment::Settings`] under the same name.
+/// One camera. Its address stands in [`crate::ingest::segment::Settings`] under the same name.
 #[derive(Debug, Clone)]
 pub struct CameraSettings {
     /// Name; the first part of its streams' names.

@@ -13,10 +13,10 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::hub::Publisher;
+use crate::ingest::segment::NoDoor;
 use crate::media::{Refused, StreamName};
 use crate::ops::limits;
 use crate::ops::metrics::{CameraStreamMetrics, Metrics};
-use crate::segment::NoDoor;
 use crate::trust::audit::{self, Event};
 use crate::trust::tls::Fingerprint;
 use crate::trust::tls::client::Failure as TlsFailure;

@@ -12,11 +12,11 @@ use tracing::Instrument as _;
 
 use crate::hub::Hub;
 use crate::hub::status::{Board, Health};
+use crate::ingest::segment::Segment;
 use crate::media::{Kinds, StreamName};
 use crate::ops::limits;
 use crate::ops::metrics::{CameraState, Metrics};
 use crate::ops::random::random;
-use crate::segment::Segment;
 use crate::trust::audit::{self, Event};
 
 use super::airlock::{Fault, LoginMemory, Request};

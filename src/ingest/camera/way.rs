@@ -10,7 +10,7 @@ use url::Url;
 use super::airlock::{self, Counts, EndReason, Failure, LoginMemory, Request, Session};
 use super::certificate_book::{BookFailure, CertificateBook, Noted};
 use super::pull::Ending;
-use crate::segment::{CameraAddr, NotDialled, Segment};
+use crate::ingest::segment::{CameraAddr, NotDialled, Segment};
 use crate::trust::tls::Line;
 use crate::trust::tls::client::{self, Expected, Failure as TlsFailure, Peer, Trust};
 

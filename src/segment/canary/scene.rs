@@ -131,7 +131,7 @@ fn camera(plan: &Plan, canary: Ipv4Addr, made_up: MacAddr) -> Target {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::segment::plan::tests::plan;
+    use crate::segment::shared::plan::tests::plan;
 
     pub(in crate::segment::canary) fn scene() -> Scene {
         let mut random = [0; 48];

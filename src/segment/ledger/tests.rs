@@ -10,7 +10,7 @@ use super::store::Store;
 use super::*;
 use crate::ops::hash_log::{FaultKind, Kept, KeptFound, Verified};
 use crate::ops::limits;
-use crate::segment::plan::tests::plan;
+use crate::segment::shared::plan::tests::plan;
 use crate::segment::{
     Attempt, Destination, DeviceText, Place, Plan, Protocol, Row, Verdict, utc_day,
 };

@@ -14,9 +14,9 @@ use super::{Exit, block_on, check, output};
 use crate::app::config;
 use crate::ingest::camera::probe::{self, Probed, Settings};
 use crate::ingest::camera::{BasicPolicy, Login};
+use crate::ingest::segment::Mode;
 use crate::media::StreamName;
 use crate::ops::limits;
-use crate::segment::Mode;
 use crate::trust::tls::Fingerprint;
 use crate::trust::tls::client::{Authority, Trust};
 

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::vendors::{self, Device, Stream, Vendor};
+use crate::ingest::segment;
 use crate::ops::limits;
-use crate::segment;
 
 /// Port of `rtsps`, as registered.
 const PORT_TLS: u16 = 322;

@@ -9,7 +9,7 @@ use super::place::{self, PlaceOptions};
 use super::runner::Runner;
 use crate::app::cli::{Exit, output};
 use crate::app::config;
-use crate::segment::render::{self, Dhcp, Word};
+use crate::segment::network::{self, Dhcp, Word};
 use crate::segment::{InterfaceName, Plan};
 
 /// Options of `camlock segment up`.
@@ -59,7 +59,7 @@ pub(super) fn open(place: &PlaceOptions) -> Exit {
         if runner.state()?.inside.is_none() {
             return Err(absent(place));
         }
-        runner.run(&render::open(&plan))
+        runner.run(&network::open(&plan))
     }))
 }
 
@@ -68,7 +68,7 @@ pub(super) fn closed(place: &PlaceOptions) -> Exit {
     exit(root().and_then(|()| {
         let runner = Runner::new(&place.place())?;
         let state = runner.state()?;
-        runner.run_all(&render::close(&interfaces(place), &state))
+        runner.run_all(&network::close(&interfaces(place), &state))
     }))
 }
 
@@ -77,7 +77,7 @@ pub(super) fn down(place: &PlaceOptions) -> Exit {
     exit(root().and_then(|()| {
         let runner = Runner::new(&place.place())?;
         let state = runner.state()?;
-        runner.run_all(&render::down(&interfaces(place), &place.place().namespace, &state))
+        runner.run_all(&network::down(&interfaces(place), &place.place().namespace, &state))
     }))
 }
 
@@ -89,7 +89,7 @@ pub(super) fn guard(place: &PlaceOptions) -> Exit {
             Ok(plan) => plan.interfaces.clone(),
             Err(_) => interfaces(place),
         };
-        Runner::new(&place.place())?.run(&[render::guard_step(&interfaces)])?;
+        Runner::new(&place.place())?.run(&[network::guard_step(&interfaces)])?;
         plan.map(|_| ())
     }))
 }
@@ -109,10 +109,10 @@ fn try_up(options: &Up) -> Result<(), Failed> {
     let plan = plan(&options.files.place)?;
     let runner = Runner::new(&place)?;
     // Before anything that may fail.
-    runner.run(&[render::guard_step(&plan.interfaces)])?;
+    runner.run(&[network::guard_step(&plan.interfaces)])?;
     let made = (|| {
         let state = runner.state()?;
-        let steps = render::up(&plan, &place.namespace, &state, !options.closed)
+        let steps = network::up(&plan, &place.namespace, &state, !options.closed)
             .map_err(|missing| Failed::Step(missing.to_string()))?;
         write_files(&plan, &options.files)?;
         runner.run(&steps)
@@ -120,7 +120,7 @@ fn try_up(options: &Up) -> Result<(), Failed> {
     // Half a segment is none.
     made.map_err(|why| {
         let state = runner.state();
-        let lowered = state.and_then(|s| runner.run_all(&render::close(&plan.interfaces, &s)));
+        let lowered = state.and_then(|s| runner.run_all(&network::close(&plan.interfaces, &s)));
         match (why, lowered) {
             (why, Ok(())) => why,
             (
@@ -141,7 +141,7 @@ fn try_apply(files: &Files) -> Result<(), Failed> {
     if state.inside.is_none() {
         return Err(absent(&files.place));
     }
-    let steps = render::apply(&plan, &place.namespace, &state)
+    let steps = network::apply(&plan, &place.namespace, &state)
         .map_err(|missing| Failed::Step(missing.to_string()))?;
     write_files(&plan, files)?;
     runner.run(&steps)
@@ -162,8 +162,8 @@ fn write_files(plan: &Plan, files: &Files) -> Result<(), Failed> {
     };
     let make = || {
         fs::create_dir_all(directory)?;
-        replace(Path::new(dhcp.hosts.as_str()), &render::dnsmasq_hosts(plan))?;
-        replace(Path::new(dhcp.conf.as_str()), &render::dnsmasq_conf(plan, &dhcp))
+        replace(Path::new(dhcp.hosts.as_str()), &network::dnsmasq_hosts(plan))?;
+        replace(Path::new(dhcp.conf.as_str()), &network::dnsmasq_conf(plan, &dhcp))
     };
     make().map_err(|error| {
         let place = directory.display();

@@ -11,7 +11,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::net::Failed;
 use crate::segment::Place;
-use crate::segment::render::{Action, Link, State, Step, Sysctl, Tool, Where, links};
+use crate::segment::network::{Action, Link, State, Step, Sysctl, Tool, Where, links};
 
 /// Where the tools are; nobody but root can write there.
 const DIRECTORIES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::verdict::Kept;
 use crate::ops::limits;
 use crate::ops::systemd::Progress;
-use crate::segment::bulletin::Bulletin;
-use crate::segment::control::{Command, Reply};
 use crate::segment::ledger::{Entry, Ledger};
-use crate::segment::observe::Observer;
+use crate::segment::service::control::{Command, Reply};
+use crate::segment::service::events_server::Bulletin;
+use crate::segment::service::observe::Observer;
 use crate::segment::{CanaryResult, News, Plan, Pulse, Row, Sums, now_ms};
 
 /// Shared by all who have something to tell.

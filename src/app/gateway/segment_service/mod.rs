@@ -15,12 +15,15 @@ use tokio::task::JoinSet;
 use crate::ops::random;
 use crate::ops::systemd;
 use crate::ops::systemd::{Progress, Watched};
-use crate::segment::bulletin::{self, Bulletin};
-use crate::segment::confine::{CannotConfine, Files, Keep, confine};
 use crate::segment::ledger::{CannotOpen as NoLedger, Ledger, Opened};
-use crate::segment::observe::{Bridge, Capture, CaptureError, Observer, Vendors, observe};
-use crate::segment::services::{self, CannotOpen as NoService, Counts, Sockets};
-use crate::segment::{BRIDGE, Namespace, Place, Plan, control, door, listen, now_ms};
+use crate::segment::service::confine::{CannotConfine, Files, Keep, confine};
+use crate::segment::service::control;
+use crate::segment::service::dial_server;
+use crate::segment::service::events_server::{self, Bulletin};
+use crate::segment::service::listen;
+use crate::segment::service::local::{self, CannotOpen as NoService, Counts, Sockets};
+use crate::segment::service::observe::{Bridge, Capture, CaptureError, Observer, Vendors, observe};
+use crate::segment::{BRIDGE, Namespace, Place, Plan, now_ms};
 
 use self::core::Core;
 
@@ -151,9 +154,9 @@ impl Segment {
         );
         let core = Arc::new(core);
         let mut tasks = JoinSet::new();
-        let door = door::serve(unix(self.door)?, plans.clone(), watched.part("door"));
+        let door = dial_server::serve(unix(self.door)?, plans.clone(), watched.part("door"));
         tasks.spawn(ends(door));
-        tasks.spawn(ends(bulletin::serve(unix(self.news)?, bulletin, watched.part("news"))));
+        tasks.spawn(ends(events_server::serve(unix(self.news)?, bulletin, watched.part("news"))));
         let asked = Arc::clone(&core);
         let control = unix(self.control)?;
         let progress = watched.part("control");
@@ -172,7 +175,7 @@ impl Segment {
             let mac_of = move |ip| known.mac_of(ip);
             let counts = Arc::new(Counts::default());
             let served =
-                services::serve(services, services_plan, &services_watched, counts, note, mac_of);
+                local::serve(services, services_plan, &services_watched, counts, note, mac_of);
             match served.await {
                 Ok(never) => match never {},
                 Err(error) => error.into(),

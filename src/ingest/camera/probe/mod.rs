@@ -19,9 +19,9 @@ use super::certificate_book::{CertificateBook, Certificates};
 use super::pull::Ending;
 use super::way::{Arrived, CameraLine, Identity, NotOpened, Way};
 use crate::ingest::camera::supervisor::USER_AGENT;
+use crate::ingest::segment::{self, Segment};
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};
 use crate::ops::limits;
-use crate::segment::{self, Segment};
 use crate::trust::tls::client::{Peer, Trust};
 
 use watched::{AllWatched, Watched};

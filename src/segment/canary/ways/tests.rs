@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use super::super::scene::tests::scene;
 use super::super::{Mark, Marks};
 use super::*;
-use crate::segment::observe::{Frame, classify};
-use crate::segment::plan::tests::plan;
+use crate::segment::service::observe::{Frame, classify};
+use crate::segment::shared::plan::tests::plan;
 use crate::segment::{Plan, Sighting};
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::namespace::within;
 use crate::app::cli::segment::runner::spawn;
 use crate::segment::canary::Scene;
-use crate::segment::render::Tool;
+use crate::segment::network::Tool;
 use crate::segment::{BRIDGE, CANARY_PORT, Place};
 
 /// The canary's end of the cable.
