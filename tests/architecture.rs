@@ -42,8 +42,8 @@ const SANS_IO: &[&str] = &[
     "ingest/camera/airlock/client",
     "ingest/camera/feed.rs",
     "ingest/camera/retime",
-    "ingest/camera/backoff.rs",
-    "ingest/camera/news.rs",
+    "ingest/camera/supervisor/backoff.rs",
+    "ingest/camera/supervisor/news.rs",
     "ops/hash_log",
     "serve/rtsp_server/machine",
     "trust/auth/penalty.rs",
@@ -154,6 +154,26 @@ fn one_file_imports_retina_and_no_camera_code_listens() {
     });
     assert_eq!(importers, ["ingest/camera/depacketise/mod.rs"]);
     assert!(listeners.is_empty(), "{listeners:?}");
+}
+
+/// A reader takes in one folder at a time.
+#[test]
+fn folders_are_small_and_listed_paths_exist() {
+    let mut wrong = Vec::new();
+    small(Path::new("src"), 9 + 2, &mut wrong);
+    wrong
+        .extend(SANS_IO.iter().filter(|s| !Path::new("src").join(s).exists()).map(|s| (*s).into()));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn small(dir: &Path, most: usize, wrong: &mut Vec<String>) {
+    let entries: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    if entries.len() > most {
+        wrong.push(format!("{}: {} entries, at most {most}", dir.display(), entries.len()));
+    }
+    for entry in entries.iter().filter(|e| e.is_dir()) {
+        small(entry, 14, wrong);
+    }
 }
 
 fn is_io(path: &str) -> bool {

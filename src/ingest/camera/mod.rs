@@ -3,21 +3,18 @@
 //! What does *not* belong here: anything about clients. Ingest knows none of them.
 
 pub mod airlock;
-mod backoff;
 mod certificate_book;
 mod depacketise;
+mod dialer;
 mod digest_book;
 mod feed;
 mod intake;
-mod login;
-mod news;
 pub mod probe;
 mod pull;
 mod retime;
 mod supervisor;
 #[cfg(test)]
 mod tests;
-mod way;
 
 use std::sync::Arc;
 use std::time::Duration;

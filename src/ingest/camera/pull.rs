@@ -23,8 +23,8 @@ use crate::trust::tls::client::Failure as TlsFailure;
 
 use super::airlock::{Counts, EndReason, LoginMemory, Request, Session};
 use super::certificate_book::BookFailure;
+use super::dialer::{Arrived, CameraLine, NotOpened, Way};
 use super::intake::{Carry, Intake, Outlet, Phase};
-use super::way::{Arrived, CameraLine, NotOpened, Way};
 
 /// Where a stream comes from and goes to. Unchanged while it is configured.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ use super::airlock::{
     BasicPolicy, Counts, EndReason, Login, LoginMemory, LoginUsed, Request, Session, Starts,
 };
 use super::certificate_book::{CertificateBook, Certificates};
+use super::dialer::{Arrived, CameraLine, Identity, NotOpened, Way};
 use super::pull::Ending;
-use super::way::{Arrived, CameraLine, Identity, NotOpened, Way};
 use crate::ingest::camera::supervisor::USER_AGENT;
 use crate::ingest::segment::{self, Segment};
 use crate::media::{DropCounts, Kinds, Refused, Track, TrackKind};

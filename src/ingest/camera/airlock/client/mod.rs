@@ -11,7 +11,6 @@ mod describe;
 mod framing;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzz;
-mod jpeg;
 mod login;
 mod meter;
 mod packet;

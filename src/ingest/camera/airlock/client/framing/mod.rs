@@ -4,9 +4,11 @@
 #[cfg(test)]
 mod tests;
 
+mod jpeg;
+
 use memchr::memchr;
 
-use super::jpeg::Piece;
+use self::jpeg::Piece;
 use crate::ingest::camera::airlock::{Encoding, JpegForm};
 use crate::ops::limits;
 

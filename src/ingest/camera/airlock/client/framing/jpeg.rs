@@ -1,7 +1,7 @@
 //! The payload of RTP/JPEG packets (RFC 2435 3.1): all that the depacketiser would refuse a session for, or take for
 //! something else than it is.
 
-use super::framing::Bad;
+use super::Bad;
 use crate::ingest::camera::airlock::JpegForm;
 
 /// What a packet says of its picture, and its place there.

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::airlock::LoginMemory;
 use super::backoff::{BackOff, Ladder};
-use super::digest_book::DigestBook;
+use crate::ingest::camera::airlock::LoginMemory;
+use crate::ingest::camera::digest_book::DigestBook;
 
 /// What the profiles of one camera share.
 #[derive(Debug)]
-pub(super) struct CameraLogin {
+pub(in crate::ingest::camera) struct CameraLogin {
     gate: tokio::sync::Mutex<Gate>,
     camera: String,
     book: DigestBook,
@@ -34,16 +34,19 @@ enum Standing {
 
 /// The right to try the login. While it is not known to be good, there is one at a time.
 #[derive(Debug)]
-pub(super) struct Pass<'a>(Option<tokio::sync::MutexGuard<'a, Gate>>);
+pub(in crate::ingest::camera) struct Pass<'a>(Option<tokio::sync::MutexGuard<'a, Gate>>);
 
 impl CameraLogin {
-    pub(super) fn new(camera: &str, book: &DigestBook) -> Self {
+    pub(in crate::ingest::camera) fn new(camera: &str, book: &DigestBook) -> Self {
         let gate = Gate { standing: Standing::Untried, back_off: BackOff::default() };
         Self { gate: tokio::sync::Mutex::new(gate), camera: camera.to_owned(), book: book.clone() }
     }
 
     /// Waits until the login may be tried. `on_pause` hears of each pause before it begins.
-    pub(super) async fn enter(&self, mut on_pause: impl FnMut(Duration)) -> Pass<'_> {
+    pub(in crate::ingest::camera) async fn enter(
+        &self,
+        mut on_pause: impl FnMut(Duration),
+    ) -> Pass<'_> {
         loop {
             let gate = self.gate.lock().await;
             let until = match gate.standing {
@@ -59,14 +62,14 @@ impl CameraLogin {
     }
 
     /// The camera took the login, or wanted none.
-    pub(super) fn accepted(&self, pass: Pass<'_>) {
+    pub(in crate::ingest::camera) fn accepted(&self, pass: Pass<'_>) {
         if let Pass(Some(mut gate)) = pass {
             *gate = Gate { standing: Standing::Accepted, back_off: BackOff::default() };
         }
     }
 
     /// The camera refused it: the pause until any profile may try again.
-    pub(super) async fn refused(&self, pass: Pass<'_>, random: u32) -> Duration {
+    pub(in crate::ingest::camera) async fn refused(&self, pass: Pass<'_>, random: u32) -> Duration {
         let mut gate = match pass {
             Pass(Some(gate)) => gate,
             Pass(None) => self.gate.lock().await,
@@ -84,17 +87,17 @@ impl CameraLogin {
     }
 
     /// A pass for an end that came while playing.
-    pub(super) fn pass_while_playing() -> Pass<'static> {
+    pub(in crate::ingest::camera) fn pass_while_playing() -> Pass<'static> {
         Pass(None)
     }
 
     /// What is known from all sessions so far.
-    pub(super) fn memory(&self) -> LoginMemory {
+    pub(in crate::ingest::camera) fn memory(&self) -> LoginMemory {
         self.book.memory(&self.camera)
     }
 
     /// Adds what a session learnt.
-    pub(super) fn remember(&self, learnt: LoginMemory) {
+    pub(in crate::ingest::camera) fn remember(&self, learnt: LoginMemory) {
         self.book.remember(&self.camera, learnt);
     }
 }

@@ -8,14 +8,14 @@ use crate::ops::limits;
 /// Which ends of a stream's sessions are told: at most [`limits::CAMERA_NEWS`] within
 /// [`limits::CAMERA_NEWS_TIME`]. The others are counted; the metrics know all of them.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(in crate::ingest::camera) struct News {
     told: VecDeque<Instant>,
     untold: u64,
 }
 
 impl News {
     /// Another end. `Some`: it is told, with the number of those before it that were not.
-    pub(super) fn tell(&mut self, now: Instant) -> Option<u64> {
+    pub(in crate::ingest::camera) fn tell(&mut self, now: Instant) -> Option<u64> {
         let old = |told: &Instant| now.saturating_duration_since(*told) >= limits::CAMERA_NEWS_TIME;
         while self.told.front().is_some_and(old) {
             self.told.pop_front();

@@ -1,5 +1,9 @@
 //! One task per profile: when it is pulled, what follows when a pull ends, and what operators see of it.
 
+pub(super) mod backoff;
+pub(super) mod login;
+pub(super) mod news;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,14 +23,14 @@ use crate::ops::metrics::{CameraState, Metrics};
 use crate::ops::random::random;
 use crate::trust::audit::{self, Event};
 
-use super::airlock::{Fault, LoginMemory, Request};
-use super::backoff::{BackOff, Ladder};
-use super::intake::Carry;
-use super::login::CameraLogin;
-use super::news::News;
-use super::pull::{Ended, Ending, Source, Unwanted};
-use super::way::{Identity, Way};
-use super::{Books, CameraSettings, CannotStart, ProfileSettings, StartMode};
+use self::backoff::{BackOff, Ladder};
+use self::login::CameraLogin;
+use self::news::News;
+use crate::ingest::camera::airlock::{Fault, LoginMemory, Request};
+use crate::ingest::camera::dialer::{Identity, Way};
+use crate::ingest::camera::intake::Carry;
+use crate::ingest::camera::pull::{Ended, Ending, Source, Unwanted};
+use crate::ingest::camera::{Books, CameraSettings, CannotStart, ProfileSettings, StartMode};
 
 /// Some cameras refuse to talk to a client without a name.
 pub(super) const USER_AGENT: &str = concat!("Camlock/", env!("CARGO_PKG_VERSION"));

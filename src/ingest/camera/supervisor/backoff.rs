@@ -7,13 +7,13 @@ use crate::ops::limits;
 /// Counts failures in a row. One ladder of doubling pauses for cameras that are away or misbehave, and a
 /// slower one for refused logins, because cameras lock accounts after a handful.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct BackOff {
+pub(in crate::ingest::camera) struct BackOff {
     failures: u32,
 }
 
 /// Which ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ladder {
+pub(in crate::ingest::camera) enum Ladder {
     /// [`limits::BACK_OFF_MIN`] to [`limits::BACK_OFF_MAX`].
     Ordinary,
     /// [`limits::BACK_OFF_LOGIN_MIN`] to [`limits::BACK_OFF_LOGIN_MAX`].
@@ -23,7 +23,7 @@ pub(super) enum Ladder {
 impl BackOff {
     /// Another failure: the pause before the next attempt. `random` (any value) shortens it by up to a
     /// quarter, so that many cameras that went away together do not come back in step.
-    pub(super) fn failed(&mut self, ladder: Ladder, random: u32) -> Duration {
+    pub(in crate::ingest::camera) fn failed(&mut self, ladder: Ladder, random: u32) -> Duration {
         let (min, max) = match ladder {
             Ladder::Ordinary => (limits::BACK_OFF_MIN, limits::BACK_OFF_MAX),
             Ladder::Login => (limits::BACK_OFF_LOGIN_MIN, limits::BACK_OFF_LOGIN_MAX),
@@ -38,13 +38,13 @@ impl BackOff {
 
     /// The camera was not even asked, for the segment's service on this machine was away: the pause before the next
     /// attempt. No failure of the camera's, so the ladder stays where it is.
-    pub(super) fn not_asked(random: u32) -> Duration {
+    pub(in crate::ingest::camera) fn not_asked(random: u32) -> Duration {
         let pause = limits::BACK_OFF_SEGMENT;
         pause.saturating_sub((pause / 4).mul_f64(f64::from(random) / f64::from(u32::MAX)))
     }
 
     /// A session ended after playing for so long. A healthy one ends the memory of failures.
-    pub(super) fn played(&mut self, time: Duration) {
+    pub(in crate::ingest::camera) fn played(&mut self, time: Duration) {
         if time >= limits::BACK_OFF_HEALTHY {
             self.failures = 0;
         }
