@@ -71,7 +71,7 @@ const SANS_IO: &[&str] = &[
     "segment/shared/sighting.rs",
     "segment/shared/text.rs",
     "segment/shared/wire.rs",
-    "serve/tunnel/armour.rs",
+    "serve/tunnel/base64_stream.rs",
     "serve/tunnel/head.rs",
     "serve/tunnel/pending.rs",
     "serve/tunnel/websocket/frame.rs",

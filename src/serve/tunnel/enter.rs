@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::armour::NotBase64;
+use super::base64_stream::NotBase64;
 use super::head::{self, Asked, Cookie, HeadEnd, NotTunnel, Opening, Version, refusal};
 use super::https::Halves;
 use super::pending::{Owner, Pending, Refused, Ticket};

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::head::{Asked, HeadEnd, Opening};
-use super::{armour, websocket};
+use super::{base64_stream, websocket};
 use crate::ops::limits;
 
 /// A request head, and base64 or WebSocket frames behind it: read the same however they are cut. The first byte
@@ -81,8 +81,8 @@ fn base64(text: &[u8], piece: usize) {
     assert_eq!(bytes, expected, "as another decoder");
 }
 
-fn decode(text: &[u8], piece: usize) -> Result<Vec<u8>, armour::NotBase64> {
-    let (mut decoder, mut bytes) = (armour::Decoder::default(), Vec::new());
+fn decode(text: &[u8], piece: usize) -> Result<Vec<u8>, base64_stream::NotBase64> {
+    let (mut decoder, mut bytes) = (base64_stream::Decoder::default(), Vec::new());
     for piece in text.chunks(piece) {
         decoder.decode(piece, &mut bytes)?;
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
-use super::armour::{Decoder, NotBase64};
+use super::base64_stream::{Decoder, NotBase64};
 use super::decoded::Decoded;
 use crate::ops::limits;
 

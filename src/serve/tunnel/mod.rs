@@ -7,7 +7,7 @@
 //!
 //! What does *not* belong here: accepting connections and TLS (`listen`), RTSP (`rtsp_server`).
 
-mod armour;
+mod base64_stream;
 mod decoded;
 mod enter;
 #[cfg(any(test, fuzzing))]
