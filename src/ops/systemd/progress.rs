@@ -34,7 +34,7 @@ impl Progress {
     /// Waits until the part is asked; it then answers by [`Self::advance`]. Cancel-safe.
     pub async fn asked(&mut self) {
         if self.questions.changed().await.is_err() {
-            pending().await
+            pending::<()>().await;
         }
     }
 
