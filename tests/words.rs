@@ -87,7 +87,7 @@ impl Strings {
                         self.0.push(text.value());
                     }
                 }
-                _ => {}
+                proc_macro2::TokenTree::Ident(_) | proc_macro2::TokenTree::Punct(_) => {}
             }
         }
     }
