@@ -131,7 +131,7 @@ pub const CAMERA_BUFFER_BYTES: usize = 160 * 1024;
 /// memory, and few filled it.
 pub const CAMERA_BUFFER_LEAST_BYTES: usize = 16 * 1024;
 /// What one camera stream may add to the process, see [`camera_memory_bytes`].
-pub const CAMERA_MEMORY_BYTES: usize = 20 * 1024 * 1024;
+pub const CAMERA_MEMORY_BYTES: usize = 17 * 1024 * 1024;
 /// A source this long silent may be followed by another: an encoder that restarted.
 pub const CAMERA_SOURCE_SILENCE: Duration = Duration::from_secs(1);
 /// Packets that break the RTP rules before the session ends.
@@ -638,7 +638,7 @@ mod tests {
     fn a_hostile_camera_costs_no_more_than_its_budget() {
         const MIB: usize = 1024 * 1024;
         let sum = camera_memory_bytes();
-        assert_eq!(CAMERA_MEMORY_BYTES, 20 * MIB);
+        assert_eq!(CAMERA_MEMORY_BYTES, 17 * MIB);
         assert!(sum <= CAMERA_MEMORY_BYTES, "{sum}");
         // A buffer is a power of two: it does not double for the largest unit.
         assert!(ACCESS_UNIT_BYTES.is_power_of_two());
