@@ -64,7 +64,7 @@ Examples:
   camlock segment verify
   camlock segment verify --json
 
-A cable end that is treated like a camera's is put on the bridge for some 8 s. It tries 85 ways out. All
+A cable end that is treated like a camera's is put on the bridge for some 8 s. It tries 86 ways out. All
 interfaces of this machine are watched for its Ethernet address, its IP address and a random marker; so are the ports
 of the cameras. The run proves something only if frames on each uplink were seen (`uplinks` of the segment file, or all
 interfaces that are up), the segment's service wrote the ledger, and its DNS and time answered. The result goes into

@@ -128,3 +128,15 @@ fn the_names_are_these() {
     let names: Vec<_> = ways(&scene()).into_iter().map(|way| way.name).collect();
     assert_surface!("canary-ways", names.join("\n"));
 }
+
+#[test]
+fn the_pages_say_how_many_they_are() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let count = ways(&scene()).len().to_string();
+    for page in ["README.md", "docs/operator-guide.md", "src/app/cli/segment/mod.rs"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let words: Vec<_> = text.split_whitespace().collect();
+        let says = words.windows(2).any(|pair| pair == [count.as_str(), "ways"]);
+        assert!(says, "{page} does not say {count} ways");
+    }
+}
