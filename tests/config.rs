@@ -43,7 +43,7 @@ fn every_option_of_the_sample_exists() {
     fs::write(&file, &live).unwrap();
     let said = String::from_utf8(check(&file).stderr).unwrap();
     assert!(live.contains("\n[[camera.profile]]\n") && live.contains("\nreader_lag = "), "{live}");
-    assert!(!said.contains("is no option") && !said.contains("not TOML"), "{said}");
+    assert!(!said.contains("is not an option") && !said.contains("not TOML"), "{said}");
 }
 
 #[test]

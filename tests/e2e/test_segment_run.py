@@ -86,7 +86,7 @@ def test_pictures_flow_and_either_process_survives_the_other(lab, work, guard):
     assert main.stop() == 0
     assert lab.service.alive()
     assert lab.service.stop() == 0, lab.service.said()
-    assert "the ledger is written" in lab.service.said()
+    assert "ledger written" in lab.service.said()
 
 
 def test_what_root_did_not_list_is_refused_and_audited(lab, guard):
@@ -105,7 +105,7 @@ def test_what_root_did_not_list_is_refused_and_audited(lab, guard):
         lab.write_file()
         lab.command("apply")
         service.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "read anew" in service.said(), 5)
+        wait_until(lambda: "segment file reloaded" in service.said(), 5)
         wait_until(lambda: "refused the connection" in reason(main), 20)
     with start_gateway(lab, guard, camera="yard") as main:
         wait_until(lambda: "no camera of this name" in reason(main, "yard/main"), 10)

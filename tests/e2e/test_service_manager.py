@@ -76,7 +76,7 @@ def test_ready_reloading_and_stopping_are_told(gateway, manager):
     gateway.config.write_text("nonsense")
     gateway.process.send_signal(signal.SIGHUP)
     manager.hears_of("RELOADING=1")
-    assert any("faults" in line for line in manager.hears_of("READY=1"))
+    assert any("errors" in line for line in manager.hears_of("READY=1"))
     gateway.config.write_text(good)
     assert gateway.stop() == 0
     manager.hears_of("STOPPING=1", 1)
