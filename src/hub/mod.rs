@@ -4,7 +4,6 @@
 //! A push takes one short lock and wakes all readers by one change of a watch; each reader looks for
 //! itself what is there for it, with its own [`cursor`].
 
-mod bell;
 mod budget;
 mod cursor;
 mod numbering;
@@ -12,6 +11,7 @@ mod ring;
 pub mod status;
 mod stream;
 mod subscription;
+mod wakers;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::bell::{Bell, Ear};
 use super::budget::Budget;
 use super::cursor::{Cursor, Step};
 use super::numbering::Origin;
 use super::ring::{Format, News, Pushed, Ring, Watched};
+use super::wakers::{ReaderWaker, Wakers};
 use super::{EndReason, Interrupt, Position, Settings};
 use crate::media::{AccessUnit, Kinds, Published, StreamName, Track, TrackId};
 use crate::ops::metrics::StreamMetrics;
@@ -21,7 +21,7 @@ pub(super) struct Stream {
     name: StreamName,
     state: Mutex<State>,
     /// Rings with everything that readers may wait for.
-    bell: Bell,
+    wakers: Wakers,
     readers: watch::Sender<usize>,
     metrics: StreamMetrics,
 }
@@ -42,7 +42,7 @@ impl Stream {
         Arc::new(Self {
             name,
             state: Mutex::new(State { ring: Ring::new(settings, budget), ended: None }),
-            bell: Bell::default(),
+            wakers: Wakers::default(),
             readers: watch::Sender::new(0),
             metrics,
         })
@@ -57,7 +57,7 @@ impl Stream {
         if format == Format::Changed {
             tracing::info!(stream = %self.name, "stream changed its format; its readers are disconnected");
         }
-        self.bell.ring();
+        self.wakers.wake_all();
     }
 
     pub(super) fn push(&self, unit: AccessUnit) {
@@ -76,7 +76,7 @@ impl Stream {
         }
         self.metrics.units.inc();
         self.metrics.ring_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.bell.ring();
+        self.wakers.wake_all();
     }
 
     pub(super) fn pause(&self) {
@@ -94,7 +94,7 @@ impl Stream {
         state.ended = Some(reason);
         state.ring.clear();
         drop(state);
-        self.bell.ring();
+        self.wakers.wake_all();
     }
 
     /// Returns once nobody holds the lock.
@@ -120,15 +120,15 @@ impl Stream {
         attached
     }
 
-    pub(super) fn detach(&self, ear: &Ear) {
-        self.bell.forget(ear);
+    pub(super) fn detach(&self, waker: &ReaderWaker) {
+        self.wakers.forget(waker);
         self.readers.send_modify(|readers| *readers = readers.saturating_sub(1));
         self.metrics.readers.dec();
     }
 
     /// Is told of every change; [`Self::detach`] ends it.
-    pub(super) fn listener(&self) -> Ear {
-        self.bell.listener()
+    pub(super) fn listener(&self) -> ReaderWaker {
+        self.wakers.listener()
     }
 
     pub(super) fn cursor(&self, kinds: Kinds) -> Cursor {

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::bell::Ear;
 use super::cursor::Cursor;
 use super::stream::Stream;
+use super::wakers::ReaderWaker;
 use crate::media::{Published, Track, TrackId};
 use crate::trust::auth::Permit;
 
@@ -17,7 +17,7 @@ pub struct Subscription {
     stream: Arc<Stream>,
     permit: Permit,
     cursor: Cursor,
-    ear: Ear,
+    waker: ReaderWaker,
     /// Made once, so that waiting for a unit registers nothing anew. `None` once it returned.
     revoked: Option<Revoked>,
 }
@@ -71,7 +71,7 @@ impl Subscription {
         let watched = permit.clone();
         Self {
             cursor: stream.cursor(permit.kinds()),
-            ear: stream.listener(),
+            waker: stream.listener(),
             stream,
             permit,
             revoked: Some(Box::pin(async move { watched.revoked().await })),
@@ -112,7 +112,7 @@ impl Subscription {
     /// [`Self::next`] for loops that wait for much: nothing is registered anew for each of their turns.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Published>, Interrupt>> {
         self.check_permit()?;
-        self.ear.listen(cx.waker());
+        self.waker.listen(cx.waker());
         match self.stream.poll(&mut self.cursor)? {
             Some(published) => Poll::Ready(Ok(published)),
             None => self.poll_revoked(cx).map(|()| Err(Interrupt::Revoked)),
@@ -140,7 +140,7 @@ impl Subscription {
 
     fn poll_tracks(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<Arc<Track>>, Interrupt>> {
         self.check_permit()?;
-        self.ear.listen(cx.waker());
+        self.waker.listen(cx.waker());
         match self.stream.tracks(&self.cursor, self.permit.kinds())? {
             Some(tracks) => Poll::Ready(Ok(tracks)),
             None => self.poll_revoked(cx).map(|()| Err(Interrupt::Revoked)),
@@ -150,7 +150,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.stream.detach(&self.ear);
+        self.stream.detach(&self.waker);
     }
 }
 

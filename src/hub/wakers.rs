@@ -6,10 +6,10 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 
-/// Wakes all who listen. Readers come and go seldom and are woken often: listening anew costs a reader no
+/// Wakes all who listen. Readers come and go seldom and are woken often: listening again costs a reader no
 /// lock that others want.
 #[derive(Debug, Default)]
-pub(super) struct Bell(Mutex<Listeners>);
+pub(super) struct Wakers(Mutex<Listeners>);
 
 /// No more than a stream has subscriptions.
 #[derive(Debug, Default)]
@@ -18,29 +18,29 @@ struct Listeners {
     by_key: BTreeMap<u64, Arc<AtomicWaker>>,
 }
 
-/// One listener, known to the bell until [`Bell::forget`].
+/// One listener, known to the wakers until [`Wakers::forget`].
 #[derive(Debug)]
-pub(super) struct Ear {
+pub(super) struct ReaderWaker {
     key: u64,
     waker: Arc<AtomicWaker>,
 }
 
-impl Bell {
-    pub(super) fn listener(&self) -> Ear {
+impl Wakers {
+    pub(super) fn listener(&self) -> ReaderWaker {
         let waker = Arc::new(AtomicWaker::new());
         let mut listeners = self.listeners();
         let key = listeners.next;
         listeners.next += 1;
         listeners.by_key.insert(key, Arc::clone(&waker));
-        Ear { key, waker }
+        ReaderWaker { key, waker }
     }
 
-    pub(super) fn forget(&self, ear: &Ear) {
-        self.listeners().by_key.remove(&ear.key);
+    pub(super) fn forget(&self, waker: &ReaderWaker) {
+        self.listeners().by_key.remove(&waker.key);
     }
 
     /// Wakes whoever listened since the last time.
-    pub(super) fn ring(&self) {
+    pub(super) fn wake_all(&self) {
         for waker in self.listeners().by_key.values() {
             waker.wake();
         }
@@ -51,8 +51,8 @@ impl Bell {
     }
 }
 
-impl Ear {
-    /// Wakes `task` at the next [`Bell::ring`]. Look for news after this, not before: what is rung in between is
+impl ReaderWaker {
+    /// Wakes `task` at the next [`Wakers::wake_all`]. Look for news after this, not before: a wake in between is
     /// not lost then.
     pub(super) fn listen(&self, task: &Waker) {
         self.waker.register(task);
@@ -77,16 +77,16 @@ mod tests {
 
     #[test]
     fn it_wakes_once_who_listens_and_nobody_else() {
-        let bell = Bell::default();
+        let wakers = Wakers::default();
         let (woken, gone) = (Arc::new(Count::default()), Arc::new(Count::default()));
-        let (ear, other) = (bell.listener(), bell.listener());
-        ear.listen(&Waker::from(Arc::clone(&woken)));
+        let (waker, other) = (wakers.listener(), wakers.listener());
+        waker.listen(&Waker::from(Arc::clone(&woken)));
         other.listen(&Waker::from(Arc::clone(&gone)));
-        bell.forget(&other);
-        bell.ring();
-        bell.ring();
+        wakers.forget(&other);
+        wakers.wake_all();
+        wakers.wake_all();
         assert_eq!(woken.0.load(Ordering::Relaxed), 1, "once for each time it listens");
         assert_eq!(gone.0.load(Ordering::Relaxed), 0);
-        assert_eq!(bell.listeners().by_key.len(), 1);
+        assert_eq!(wakers.listeners().by_key.len(), 1);
     }
 }
