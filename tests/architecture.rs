@@ -128,6 +128,38 @@ fn wings_use_only_what_they_may() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Words that say little by themselves: each names one type, or a reader must ask which is meant.
+const NAMED_ONCE: &[&str] = &["Place", "Arrived", "Opened", "Ended", "Report", "Seen", "Running"];
+
+#[test]
+fn general_names_name_one_type() {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new("src").to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension() == Some("rs".as_ref()) {
+                found.extend(types_of(&fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    for name in NAMED_ONCE {
+        let count = found.iter().filter(|found| found == name).count();
+        assert!(count <= 1, "{count} types are called {name}");
+    }
+    assert!(found.len() > 500, "{} types", found.len());
+}
+
+/// Names of the structs and enums that a file defines.
+fn types_of(text: &str) -> Vec<String> {
+    let words: Vec<_> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let pairs = words.iter().zip(words.iter().skip(1));
+    let defined = pairs.filter(|(keyword, _)| matches!(**keyword, "struct" | "enum"));
+    defined.map(|(_, name)| (*name).to_owned()).collect()
+}
+
 #[test]
 fn sans_io_code_does_no_io() {
     let mut wrong = Vec::new();

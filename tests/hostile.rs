@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camlock::ingest::camera::airlock::{
-    BasicPolicy, Login, LoginMemory, Report, Request, Sink, Unit, open,
+    BasicPolicy, Login, LoginMemory, ReportedTime, Request, Sink, Unit, open,
 };
 use camlock::media::Kinds;
 use tokio::net::UnixStream;
@@ -53,7 +53,7 @@ struct Unwatched;
 
 impl Sink for Unwatched {
     fn unit(&mut self, _: Unit) {}
-    fn report(&mut self, _: Report) {}
+    fn report(&mut self, _: ReportedTime) {}
 }
 
 /// What `hostile_camera.py --list` says of each.

@@ -50,13 +50,13 @@ pub(super) struct TrackState {
     pub(super) track: Arc<Track>,
     pub(super) numbering: Numbering,
     /// Where new readers start, if it is still here.
-    pub(super) newest_random_access: Option<Place>,
+    pub(super) newest_random_access: Option<RandomAccess>,
     pictures: Pictures,
 }
 
 /// Where and when a unit stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RandomAccess {
     pub(super) index: u64,
     pub(super) received: Instant,
 }
@@ -176,7 +176,7 @@ impl Ring {
     /// Numbers a unit and keeps it, if the bounds allow.
     pub(super) fn push(&mut self, unit: AccessUnit, watched: Watched) -> Pushed {
         let index = self.next_index;
-        let place = Place { index, received: unit.received };
+        let place = RandomAccess { index, received: unit.received };
         let Some(state) = self.track_mut(unit.track.id).filter(|state| state.is_of(&unit)) else {
             return Pushed::Refused(UnitRefused::UnknownTrack);
         };
@@ -252,7 +252,13 @@ impl Ring {
     }
 
     /// Makes room and appends.
-    fn keep(&mut self, entry: Entry, place: Place, starts_group: bool, watched: Watched) -> Pushed {
+    fn keep(
+        &mut self,
+        entry: Entry,
+        place: RandomAccess,
+        starts_group: bool,
+        watched: Watched,
+    ) -> Pushed {
         self.trim_old(place.received, watched);
         let mut cut = false;
         while self.is_full(entry.bytes)
@@ -356,7 +362,11 @@ enum Lost {
 }
 
 impl TrackState {
-    fn new(track: Arc<Track>, numbering: Numbering, newest_random_access: Option<Place>) -> Self {
+    fn new(
+        track: Arc<Track>,
+        numbering: Numbering,
+        newest_random_access: Option<RandomAccess>,
+    ) -> Self {
         Self { track, numbering, newest_random_access, pictures: Pictures::AwaitRandomAccess }
     }
 

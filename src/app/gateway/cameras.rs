@@ -19,11 +19,11 @@ pub(super) struct Pulls {
     board: Board,
     metrics: Arc<Metrics>,
     books: Books,
-    running: BTreeMap<String, Running>,
+    running: BTreeMap<String, RunningCamera>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningCamera {
     settings: CameraSettings,
     address: SocketAddr,
     cameras: Cameras,
@@ -48,7 +48,7 @@ impl Pulls {
                 Some((settings.name.clone(), (settings, address)))
             })
             .collect();
-        let same = |running: &Running| {
+        let same = |running: &RunningCamera| {
             wanted.get(&running.settings.name).is_some_and(|(settings, address)| {
                 *address == running.address && is_same(settings, &running.settings)
             })
@@ -101,7 +101,7 @@ impl Pulls {
         );
         match started {
             Ok(cameras) => {
-                self.running.insert(name, Running { settings, address, cameras });
+                self.running.insert(name, RunningCamera { settings, address, cameras });
                 true
             }
             Err(error) => {
@@ -113,7 +113,7 @@ impl Pulls {
 }
 
 /// All at once: each may take as long as its camera makes it wait.
-async fn shut_down(cameras: BTreeMap<String, Running>) {
+async fn shut_down(cameras: BTreeMap<String, RunningCamera>) {
     let ends = cameras.into_values().map(|running| running.cameras.shutdown());
     futures_util::future::join_all(ends).await;
 }

@@ -32,7 +32,7 @@ use crate::serve::http;
 use crate::serve::listen::{Accepted, CannotListen, ClientStream, Encryption, Gate, Listener};
 use crate::serve::overload::Load;
 use crate::serve::rtsp_server::{self, Peer, Server};
-use crate::serve::tunnel::{Arrived, Entered, Tunnels};
+use crate::serve::tunnel::{Entered, NewConnection, Tunnels};
 use crate::trust::auth::{Authenticator, Offer};
 use crate::trust::pki;
 use crate::trust::tls;
@@ -349,7 +349,7 @@ fn segment_board(mode: &segment::Mode) -> SegmentBoard {
 async fn serve(accepted: Accepted, tunnels: Arc<Tunnels<ClientStream>>, server: Arc<Server>) {
     let Accepted { stream, peer, identity, place, mut stop } = accepted;
     let listener = server.listener.clone();
-    let arrived = Arrived { listener, stream, peer, identity: identity.clone(), place };
+    let arrived = NewConnection { listener, stream, peer, identity: identity.clone(), place };
     let entered = tokio::select! {
         biased;
         // Not a word of RTSP was said: there is nobody to say goodbye to.

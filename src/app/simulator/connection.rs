@@ -63,18 +63,18 @@ enum Due {
 }
 
 /// Why a connection ended. Only tests and counters care.
-enum Ended {
+enum ConnectionEnd {
     Closed,
     Slow,
 }
 
-impl From<std::io::Error> for Ended {
+impl From<std::io::Error> for ConnectionEnd {
     fn from(_: std::io::Error) -> Self {
         Self::Closed
     }
 }
 
-impl From<Violation> for Ended {
+impl From<Violation> for ConnectionEnd {
     fn from(_: Violation) -> Self {
         Self::Closed
     }
@@ -95,12 +95,12 @@ impl Connection {
     pub(super) async fn run(mut self, mut stream: TcpStream) {
         let ended = self.serve(&mut stream).await;
         match ended {
-            Ok(()) | Err(Ended::Closed) => {}
-            Err(Ended::Slow) => Counters::add(&self.shared.counters.slow_clients),
+            Ok(()) | Err(ConnectionEnd::Closed) => {}
+            Err(ConnectionEnd::Slow) => Counters::add(&self.shared.counters.slow_clients),
         }
     }
 
-    async fn serve(&mut self, stream: &mut TcpStream) -> Result<(), Ended> {
+    async fn serve(&mut self, stream: &mut TcpStream) -> Result<(), ConnectionEnd> {
         stream.set_nodelay(true)?;
         let (mut reader, mut writer) = stream.split();
         let (mut decoder, mut buffer) = (Decoder::new(), BytesMut::with_capacity(4096));
@@ -126,7 +126,7 @@ impl Connection {
                     write(&mut writer, &bytes).await?;
                 }
                 // Another pace. An error: the camera is gone.
-                changed = self.media.changed() => changed.map_err(|_| Ended::Closed)?,
+                changed = self.media.changed() => changed.map_err(|_| ConnectionEnd::Closed)?,
                 () = sleep_until(heard + SILENCE) => return Ok(()),
             }
         }
@@ -322,10 +322,10 @@ async fn reached(due: Due) {
     }
 }
 
-async fn write(writer: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), Ended> {
+async fn write(writer: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), ConnectionEnd> {
     match timeout(WRITE, writer.write_all(bytes)).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(Ended::Slow),
+        Err(_) => Err(ConnectionEnd::Slow),
     }
 }
 

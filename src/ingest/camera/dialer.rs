@@ -40,7 +40,7 @@ struct SecondWay {
 
 /// A connection to a camera that is the right one.
 #[derive(Debug)]
-pub(super) struct Arrived {
+pub(super) struct Connected {
     pub(super) line: CameraLine,
     /// Who it is, if it had to say so.
     pub(super) peer: Option<Peer>,
@@ -90,17 +90,17 @@ impl Way {
     /// Connects, and makes sure who answers, before a byte of RTSP is sent. At most
     /// [`crate::ops::limits::CAMERA_CONNECT`], or [`crate::ops::limits::SEGMENT_ANSWER`], and
     /// [`crate::ops::limits::CAMERA_HANDSHAKE`].
-    pub(super) async fn connect(&self) -> Result<Arrived, Ending> {
+    pub(super) async fn connect(&self) -> Result<Connected, Ending> {
         let Some(identity) = &self.identity else {
             let line = Line::Plain(self.segment.dial(&self.address).await?);
-            return Ok(Arrived { line, peer: None, first_use: false });
+            return Ok(Connected { line, peer: None, first_use: false });
         };
         let expected = identity.expected()?;
         let socket = self.segment.dial(&self.address).await?;
         let connected = client::connect(socket, self.address.get().ip(), &expected).await;
         let (stream, peer) = connected.map_err(|failure| identity.ending(failure))?;
         let first_use = identity.admit(&peer).await?;
-        Ok(Arrived { line: Line::Tls(stream), peer: Some(peer), first_use })
+        Ok(Connected { line: Line::Tls(stream), peer: Some(peer), first_use })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::media::{AccessUnit, Clean, DropCounts, Refused, StreamName, Track, Tr
 use crate::ops::limits;
 use crate::ops::metrics::{CameraMetrics, CameraStreamMetrics};
 
-use super::airlock::{OpenedTrack, Report, Sink, Starts, Unit};
+use super::airlock::{OpenedTrack, ReportedTime, Sink, Starts, Unit};
 use super::feed::{Fed, OnChange, TrackFeed};
 use super::retime::{Arrival, Placed, Stamp, Timeline, TrackClock};
 
@@ -70,7 +70,7 @@ impl Sink for Intake<'_> {
         }
     }
 
-    fn report(&mut self, report: Report) {
+    fn report(&mut self, report: ReportedTime) {
         let Some(slot) = self.slot(report.stream) else { return };
         self.carry.timeline.report(slot, report.ntp, report.timestamp, arrival(report.at));
     }

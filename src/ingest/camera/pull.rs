@@ -23,7 +23,7 @@ use crate::trust::tls::client::Failure as TlsFailure;
 
 use super::airlock::{Counts, EndReason, LoginMemory, Request, Session};
 use super::certificate_book::BookFailure;
-use super::dialer::{Arrived, CameraLine, NotOpened, Way};
+use super::dialer::{CameraLine, Connected, NotOpened, Way};
 use super::intake::{Carry, Intake, Outlet, Phase};
 
 /// Where a stream comes from and goes to. Unchanged while it is configured.
@@ -119,7 +119,7 @@ impl Source {
     }
 
     /// Shows who the camera said it is.
-    fn welcome(&self, Arrived { line, peer, first_use }: Arrived) -> CameraLine {
+    fn welcome(&self, Connected { line, peer, first_use }: Connected) -> CameraLine {
         if let Some(peer) = peer {
             let (stream, version) = (self.stream.as_str(), peer.version.number());
             self.all_metrics.camera.tls(stream, version, peer.not_after);

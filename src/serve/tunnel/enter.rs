@@ -30,7 +30,7 @@ pub struct Tunnels<S> {
 
 /// A connection before its first byte.
 #[derive(Debug)]
-pub struct Arrived<S> {
+pub struct NewConnection<S> {
     /// Name of the listener.
     pub listener: String,
     /// The bytes.
@@ -65,7 +65,7 @@ struct PostHalf<S> {
 }
 
 /// What the first bytes were.
-enum Opened {
+enum FirstRequest {
     Rtsp(Bytes),
     /// And what came behind the head.
     Http(Asked, Bytes),
@@ -73,7 +73,7 @@ enum Opened {
 
 /// Why there is no byte stream.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum NotEntered {
     #[error("closed")]
     Closed,
     #[error("sent nothing")]
@@ -100,9 +100,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Tunnels<S> {
 
     /// Reads as much as it takes to tell RTSP from a tunnel, and waits for the other half of one. `None`: the
     /// connection is over, refused or for want of bytes, or was the POST half of a session that is over now.
-    pub async fn enter(&self, arrived: Arrived<S>) -> Option<Entered<S>> {
+    pub async fn enter(&self, arrived: NewConnection<S>) -> Option<Entered<S>> {
         let since = Instant::now();
-        let Arrived { listener, mut stream, peer, identity, place } = arrived;
+        let NewConnection { listener, mut stream, peer, identity, place } = arrived;
         if self.settings == Settings::CLOSED {
             return Some(Entered {
                 stream: ByteStream::Direct(Bytes::new(), stream),
@@ -116,19 +116,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Tunnels<S> {
             certificate: identity.map(|identity| identity.fingerprint),
         };
         match open(&mut stream, since).await {
-            Ok(Opened::Rtsp(first)) => {
+            Ok(FirstRequest::Rtsp(first)) => {
                 Some(Entered { stream: ByteStream::Direct(first, stream), place, since })
             }
-            Ok(Opened::Http(asked, _)) if !self.settings.allow(&asked) => {
+            Ok(FirstRequest::Http(asked, _)) if !self.settings.allow(&asked) => {
                 self.end(stream, &owner, NotTunnel::Other.into()).await
             }
-            Ok(Opened::Http(Asked::Get(cookie), rest)) => {
+            Ok(FirstRequest::Http(Asked::Get(cookie), rest)) => {
                 self.get(stream, cookie, &owner, place, &rest).await
             }
-            Ok(Opened::Http(Asked::Post(cookie), body)) => {
+            Ok(FirstRequest::Http(Asked::Post(cookie), body)) => {
                 self.post(stream, &cookie, &owner, place, since, body).await
             }
-            Ok(Opened::Http(Asked::WebSocket(key), first)) => {
+            Ok(FirstRequest::Http(Asked::WebSocket(key), first)) => {
                 if let Err(ended) = answer(&mut stream, &key.answer()).await {
                     return self.end(stream, &owner, ended).await;
                 }
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Tunnels<S> {
         rest: &[u8],
     ) -> Option<Entered<S>> {
         if !rest.is_empty() {
-            return self.end(stream, owner, Ended::Talks).await;
+            return self.end(stream, owner, NotEntered::Talks).await;
         }
         let post = match self.join(&mut stream, cookie, owner, place).await {
             Ok(post) => post,
@@ -196,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Tunnels<S> {
         cookie: Cookie,
         owner: &Owner,
         place: PreAuthPlace,
-    ) -> Result<PostHalf<S>, Ended> {
+    ) -> Result<PostHalf<S>, NotEntered> {
         let (to, mut post) = oneshot::channel();
         let ticket = self.lock().insert(cookie, owner.clone(), to)?;
         let _counted = self.metrics.tunnel.pending();
@@ -207,14 +207,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Tunnels<S> {
         tokio::select! {
             biased;
             // An error: it had to make room for another source's.
-            post = &mut post => post.map_err(|_| Ended::Pending(Refused::Full)),
-            read = stream.read_u8() => Err(if read.is_ok() { Ended::Talks } else { Ended::Closed }),
-            () = deadline => Err(Ended::Alone),
+            post = &mut post => post.map_err(|_| NotEntered::Pending(Refused::Full)),
+            read = stream.read_u8() => Err(if read.is_ok() { NotEntered::Talks } else { NotEntered::Closed }),
+            () = deadline => Err(NotEntered::Alone),
         }
     }
 
     /// Tells the client, as far as it listens, and the log.
-    async fn end(&self, mut stream: S, owner: &Owner, ended: Ended) -> Option<Entered<S>> {
+    async fn end(&self, mut stream: S, owner: &Owner, ended: NotEntered) -> Option<Entered<S>> {
         self.write_down(owner, &ended);
         let farewell = async {
             if let Some(refusal) = ended.refusal() {
@@ -227,22 +227,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Tunnels<S> {
         None
     }
 
-    fn write_down(&self, owner: &Owner, ended: &Ended) -> Option<Entered<S>> {
+    fn write_down(&self, owner: &Owner, ended: &NotEntered) -> Option<Entered<S>> {
         let source = owner.address;
         match ended {
-            Ended::Closed => {}
-            Ended::Silent => {
+            NotEntered::Closed => {}
+            NotEntered::Silent => {
                 audit::record(Event::ConnectionPenalised { source, reason: "sent nothing" });
             }
-            Ended::Slow => {
+            NotEntered::Slow => {
                 let reason = "did not finish a request in time";
                 audit::record(Event::ConnectionPenalised { source, reason });
             }
-            Ended::Alone
-            | Ended::Talks
-            | Ended::NotTunnel(_)
-            | Ended::Pending(_)
-            | Ended::Body(_) => {
+            NotEntered::Alone
+            | NotEntered::Talks
+            | NotEntered::NotTunnel(_)
+            | NotEntered::Pending(_)
+            | NotEntered::Body(_) => {
                 self.metrics.tunnel.refused(&owner.listener);
                 let reason = &ended.to_string();
                 audit::record(Event::TunnelRefused { source, reason });
@@ -272,40 +272,43 @@ impl<S> Drop for Waiting<'_, S> {
 }
 
 /// Reads until it is clear what the first bytes are, and a whole head if they are HTTP.
-async fn open(stream: &mut (impl AsyncRead + Unpin), since: Instant) -> Result<Opened, Ended> {
+async fn open(
+    stream: &mut (impl AsyncRead + Unpin),
+    since: Instant,
+) -> Result<FirstRequest, NotEntered> {
     let mut buffer = BytesMut::new();
     let mut end = HeadEnd::default();
     let mut deadline = since + limits::FIRST_BYTE;
     loop {
         buffer.reserve(limits::TUNNEL_READ_BYTES);
         match timeout_at(deadline, stream.read_buf(&mut buffer)).await {
-            Err(_) if buffer.is_empty() => return Err(Ended::Silent),
-            Err(_) => return Err(Ended::Slow),
-            Ok(Err(_) | Ok(0)) => return Err(Ended::Closed),
+            Err(_) if buffer.is_empty() => return Err(NotEntered::Silent),
+            Err(_) => return Err(NotEntered::Slow),
+            Ok(Err(_) | Ok(0)) => return Err(NotEntered::Closed),
             Ok(Ok(bytes)) if bytes == buffer.len() => deadline = Instant::now() + limits::REQUEST,
             Ok(Ok(_)) => {}
         }
         match Opening::of(&buffer) {
             Opening::Open => {}
-            Opening::Rtsp => return Ok(Opened::Rtsp(buffer.freeze())),
+            Opening::Rtsp => return Ok(FirstRequest::Rtsp(buffer.freeze())),
             Opening::Http => {
                 if let Some(bytes) = end.find(&buffer)? {
                     let head = buffer.split_to(bytes);
-                    return Ok(Opened::Http(Asked::parse(&head)?, buffer.freeze()));
+                    return Ok(FirstRequest::Http(Asked::parse(&head)?, buffer.freeze()));
                 }
             }
         }
     }
 }
 
-async fn answer(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<(), Ended> {
+async fn answer(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<(), NotEntered> {
     let answer = async {
         stream.write_all(text.as_bytes()).await?;
         stream.flush().await
     };
     match timeout(limits::REQUEST, answer).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(Ended::Closed),
+        Ok(Err(_)) | Err(_) => Err(NotEntered::Closed),
     }
 }
 
@@ -318,7 +321,7 @@ impl Settings {
     }
 }
 
-impl Ended {
+impl NotEntered {
     /// What the client is told; `None`: there is no request to answer, or it was answered.
     fn refusal(&self) -> Option<String> {
         match self {

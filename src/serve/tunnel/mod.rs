@@ -20,7 +20,7 @@ mod stream;
 mod tests;
 mod websocket;
 
-pub use enter::{Arrived, Entered, Tunnels};
+pub use enter::{Entered, NewConnection, Tunnels};
 pub use stream::ByteStream;
 
 /// Which tunnels are open. None: the first bytes of a connection are not even looked at.

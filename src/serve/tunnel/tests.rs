@@ -56,7 +56,7 @@ impl Gate {
         });
         let listener = "test".to_owned();
         let place = self.place(peer).await;
-        let arrived = Arrived { listener, stream: theirs, peer, identity, place };
+        let arrived = NewConnection { listener, stream: theirs, peer, identity, place };
         let tunnels = Arc::clone(&self.tunnels);
         let entered = tokio::spawn(async move { tunnels.enter(arrived).await });
         Client { stream, entered }

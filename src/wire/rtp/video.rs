@@ -19,7 +19,7 @@ pub(super) trait Format {
 
     /// What stands before a fragment of a NAL unit whose header begins with `header`, in the first
     /// [`Self::FU_BYTES`] bytes.
-    fn fragment_head(header: [u8; 2], place: Place) -> [u8; 3];
+    fn fragment_head(header: [u8; 2], place: FragmentPosition) -> [u8; 3];
 
     /// The payload header of an aggregation packet of units with these headers, in the first
     /// [`Self::NAL_HEADER_BYTES`] bytes.
@@ -28,13 +28,13 @@ pub(super) trait Format {
 
 /// A fragment's place in its NAL unit. A unit that fits is never fragmented, so there are no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum FragmentPosition {
     First,
     Middle,
     Last,
 }
 
-impl Place {
+impl FragmentPosition {
     /// S and E bits of an FU header, the same in both formats.
     fn bits(self) -> u8 {
         match self {
@@ -53,7 +53,7 @@ impl Format for H264 {
     const FU_BYTES: usize = 2;
 
     /// FU indicator with type 28 (FU-A), FU header (5.8).
-    fn fragment_head([header, _]: [u8; 2], place: Place) -> [u8; 3] {
+    fn fragment_head([header, _]: [u8; 2], place: FragmentPosition) -> [u8; 3] {
         [header & 0xe0 | 28, place.bits() | header & 0x1f, 0]
     }
 
@@ -73,7 +73,7 @@ impl Format for H265 {
     const FU_BYTES: usize = 3;
 
     /// Payload header with type 49 (FU), FU header (4.4.3).
-    fn fragment_head([high, low]: [u8; 2], place: Place) -> [u8; 3] {
+    fn fragment_head([high, low]: [u8; 2], place: FragmentPosition) -> [u8; 3] {
         [high & 0x81 | 49 << 1, low, place.bits() | high >> 1 & 0x3f]
     }
 
@@ -156,15 +156,15 @@ fn single_or_fragments<F: Format>(
     let header = header(nal);
     let body = nal.get(F::NAL_HEADER_BYTES..).ok_or(Malformed)?;
     let mut fragments = body.chunks(PAYLOAD_BYTES - F::FU_BYTES).peekable();
-    let mut place = Place::First;
+    let mut place = FragmentPosition::First;
     while let Some(fragment) = fragments.next() {
         let mut mark = Marker::Clear;
         if fragments.peek().is_none() {
-            (place, mark) = (Place::Last, marker);
+            (place, mark) = (FragmentPosition::Last, marker);
         }
         let head = F::fragment_head(header, place);
         sink.packet(&[front(&head, F::FU_BYTES), fragment], 0, mark);
-        place = Place::Middle;
+        place = FragmentPosition::Middle;
     }
     Ok(())
 }
@@ -185,12 +185,12 @@ mod tests {
     #[test]
     fn every_h264_header_comes_back_from_its_fragments() {
         for header in 0..=255_u8 {
-            let [indicator, fu, _] = H264::fragment_head([header, 0xaa], Place::Middle);
+            let [indicator, fu, _] = H264::fragment_head([header, 0xaa], FragmentPosition::Middle);
             assert_eq!((indicator & 0x1f, fu & 0xe0), (28, 0));
             assert_eq!(indicator & 0xe0 | fu & 0x1f, header);
         }
-        assert_eq!(H264::fragment_head([0x65, 0], Place::First)[1], 0x85);
-        assert_eq!(H264::fragment_head([0x65, 0], Place::Last)[1], 0x45);
+        assert_eq!(H264::fragment_head([0x65, 0], FragmentPosition::First)[1], 0x85);
+        assert_eq!(H264::fragment_head([0x65, 0], FragmentPosition::Last)[1], 0x45);
         assert_eq!(H264::aggregate_head([[0x27, 0], [0x48, 0]].into_iter()), [0x58, 0]);
     }
 
@@ -198,12 +198,13 @@ mod tests {
     fn every_h265_header_comes_back_from_its_fragments() {
         for header in 0..=u16::MAX {
             let [high, low] = header.to_be_bytes();
-            let [payload_high, payload_low, fu] = H265::fragment_head([high, low], Place::Middle);
+            let [payload_high, payload_low, fu] =
+                H265::fragment_head([high, low], FragmentPosition::Middle);
             assert_eq!((payload_high >> 1 & 0x3f, fu & 0xc0), (49, 0));
             assert_eq!([payload_high & 0x81 | (fu & 0x3f) << 1, payload_low], [high, low]);
         }
-        assert_eq!(H265::fragment_head([0x26, 1], Place::First)[2], 0x93);
-        assert_eq!(H265::fragment_head([0x26, 1], Place::Last)[2], 0x53);
+        assert_eq!(H265::fragment_head([0x26, 1], FragmentPosition::First)[2], 0x93);
+        assert_eq!(H265::fragment_head([0x26, 1], FragmentPosition::Last)[2], 0x53);
         // Layer 33 and 34, temporal id 3 and 2: the smaller of each.
         let headers = [[0x41, 1 << 3 | 3], [0x43, 2 << 3 | 2]];
         assert_eq!(H265::aggregate_head(headers.into_iter()), [48 << 1 | 1, 1 << 3 | 2]);

@@ -20,7 +20,7 @@ use crate::ops::limits;
 use crate::trust::tls::Fingerprint;
 use crate::trust::tls::client::{Authority, Trust};
 
-use report::{Entry, Report};
+use report::{Entry, ProbeReport};
 use target::Target;
 use vendors::{Device, Stream, Vendor};
 
@@ -150,7 +150,7 @@ impl Prepared {
             tls: options.tls_lines(probed.peer.map(|peer| peer.fingerprint)),
             account: options.user.as_deref().zip(options.password_ref.as_deref()),
         };
-        let report = Report { entry, probed };
+        let report = ProbeReport { entry, probed };
         if options.json {
             output::line(&report.json().to_string());
         } else {

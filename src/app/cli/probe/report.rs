@@ -25,12 +25,12 @@ pub(super) struct Entry<'a> {
 
 /// All that is printed.
 #[derive(Debug)]
-pub(super) struct Report<'a> {
+pub(super) struct ProbeReport<'a> {
     pub(super) entry: Entry<'a>,
     pub(super) probed: &'a Probed,
 }
 
-impl Report<'_> {
+impl ProbeReport<'_> {
     /// TOML: the findings as comments, the entry below.
     pub(super) fn text(&self) -> String {
         let (probed, mut text) = (self.probed, String::new());

@@ -80,7 +80,7 @@ fn the_text_is_a_configuration_that_loads() {
     ];
     for (login, basic) in logins {
         let probed = probed(login);
-        let text = Report { entry: ENTRY, probed: &probed }.text();
+        let text = ProbeReport { entry: ENTRY, probed: &probed }.text();
         assert!(!text.contains("planted"));
         let whole = format!("[gateway]\nnames = [\"g\"]\n{text}");
         let loaded = config::load("probe.toml", &whole, surroundings).unwrap();
@@ -98,7 +98,7 @@ fn the_text_is_a_configuration_that_loads() {
 #[test]
 fn the_text_says_what_was_found() {
     let probed = probed(LoginUsed::Digest(Algorithm::Md5));
-    let text = Report { entry: ENTRY, probed: &probed }.text();
+    let text = ProbeReport { entry: ENTRY, probed: &probed }.text();
     for part in [
         "watched for 6.0 s, login: digest-md5",
         "# video: H.264 ",
@@ -111,7 +111,7 @@ fn the_text_says_what_was_found() {
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
-    let value = Report { entry: ENTRY, probed: &probed }.json();
+    let value = ProbeReport { entry: ENTRY, probed: &probed }.json();
     assert_eq!(value["tracks"][0]["codec"], json!("H.264"));
     assert_eq!(value["tracks"][0]["stripped"], json!({ "sei": 2 }));
     assert_eq!(value["tracks"][0]["key_frame_interval"]["most_pictures"], json!(50));
@@ -165,7 +165,7 @@ fn the_command_line_is_one_camera_with_a_whole_account() {
 fn the_report_for_machines_has_these_keys() {
     let probed = probed(LoginUsed::Digest(Algorithm::Md5));
     let mut found = Vec::new();
-    keys("probe", &Report { entry: ENTRY, probed: &probed }.json(), &mut found);
+    keys("probe", &ProbeReport { entry: ENTRY, probed: &probed }.json(), &mut found);
     found.sort();
     found.dedup();
     assert_surface!("probe-report", found.join("\n"));

@@ -55,7 +55,7 @@ pub(super) enum Device {
 
 /// A path filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FilledPath {
     pub(super) path: String,
     pub(super) port: u16,
 }
@@ -96,7 +96,7 @@ pub(super) fn place(
     device: Device,
     channel: u16,
     stream: Stream,
-) -> Result<Place, String> {
+) -> Result<FilledPath, String> {
     let file: File = toml::from_str(VENDORS).map_err(|e| format!("config/vendors.toml: {e}"))?;
     let entry = file.vendor.into_iter().find(|entry| entry.option == vendor);
     let entry = entry.ok_or("config/vendors.toml does not have this vendor")?;
@@ -126,7 +126,7 @@ pub(super) fn place(
         .replace("{channel}", &channel.to_string())
         .replace("{channel-1}", &channel.saturating_sub(1).to_string())
         .replace("{channel:02}", &format!("{channel:02}"));
-    Ok(Place { path, port: template.port })
+    Ok(FilledPath { path, port: template.port })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use url::Url;
 
 use super::client::Client;
-use super::{BasicPolicy, EndReason, LoginMemory, Report, Request, Sink, Unit};
+use super::{BasicPolicy, EndReason, LoginMemory, ReportedTime, Request, Sink, Unit};
 use crate::media::Kinds;
 use crate::wire::rtsp::{Decoder, Item, Response};
 
@@ -28,7 +28,7 @@ impl Sink for Given {
         self.0 += unit.frame.data.len();
     }
 
-    fn report(&mut self, _: Report) {}
+    fn report(&mut self, _: ReportedTime) {}
 }
 
 impl Passage {

@@ -17,7 +17,7 @@ use url::Url;
 
 pub use super::client::fuzz::depacketise;
 use super::client::{Client, Next};
-use super::{BasicPolicy, EndReason, Login, LoginMemory, Report, Request, Sink, Unit};
+use super::{BasicPolicy, EndReason, Login, LoginMemory, ReportedTime, Request, Sink, Unit};
 use crate::media::Kinds;
 use crate::ops::limits;
 use crate::wire::rtsp::{self, Decoder, Item, Method, Response};
@@ -130,7 +130,7 @@ impl Sink for Given {
         self.media.push((stream, frame.timestamp, frame.lost, frame.data));
     }
 
-    fn report(&mut self, report: Report) {
+    fn report(&mut self, report: ReportedTime) {
         assert!(report.stream < limits::TRACKS);
         self.reports.push((report.stream, report.ntp, report.timestamp));
     }

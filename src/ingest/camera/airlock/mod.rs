@@ -105,7 +105,7 @@ pub trait Sink {
     /// An access unit.
     fn unit(&mut self, unit: Unit);
     /// The times of a sender report.
-    fn report(&mut self, report: Report);
+    fn report(&mut self, report: ReportedTime);
 }
 
 /// An access unit of a track.
@@ -123,7 +123,7 @@ pub struct Unit {
 
 /// A sender report: this NTP time is this RTP time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
+pub struct ReportedTime {
     /// [`OpenedTrack::stream`].
     pub stream: usize,
     /// In units of 2^-32 s.

@@ -221,7 +221,7 @@ struct NoMedia;
 
 impl Sink for NoMedia {
     fn unit(&mut self, _: super::Unit) {}
-    fn report(&mut self, _: super::Report) {}
+    fn report(&mut self, _: super::ReportedTime) {}
 }
 
 /// Writes all, down to the wire: TLS may keep the end of it back. What is left in `bytes` is not written yet.

@@ -16,7 +16,7 @@ use super::airlock::{
     BasicPolicy, Counts, EndReason, Login, LoginMemory, LoginUsed, Request, Session, Starts,
 };
 use super::certificate_book::{CertificateBook, Certificates};
-use super::dialer::{Arrived, CameraLine, Identity, NotOpened, Way};
+use super::dialer::{CameraLine, Connected, Identity, NotOpened, Way};
 use super::pull::Ending;
 use crate::ingest::camera::supervisor::USER_AGENT;
 use crate::ingest::segment::{self, Segment};
@@ -253,7 +253,7 @@ async fn open(settings: &Settings) -> Result<(Session<CameraLine>, Option<Peer>)
         user_agent: USER_AGENT.to_owned(),
         kinds: Kinds::ALL,
     };
-    let Arrived { line, peer, first_use: _ } = way.connect().await?;
+    let Connected { line, peer, first_use: _ } = way.connect().await?;
     let opened = way.open(line, &request, LoginMemory::Nothing, std::future::pending());
     match timeout(limits::PROBE_OPEN, opened).await {
         Ok(Ok(opened)) => Ok((opened, peer)),

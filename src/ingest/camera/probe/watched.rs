@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{ProbedTrack, Quirk};
 use crate::hub;
-use crate::ingest::camera::airlock::{Encoding, OpenedTrack, Report, Sink, Unit};
+use crate::ingest::camera::airlock::{Encoding, OpenedTrack, ReportedTime, Sink, Unit};
 use crate::ingest::camera::feed::{Fed, OnChange, TrackFeed};
 use crate::media::{Clean, Refused, TrackId, TrackKind};
 use crate::ops::limits;
@@ -16,7 +16,7 @@ pub(super) struct Watched {
     feed: TrackFeed,
     described: Described,
     format_changes: u64,
-    seen: Seen,
+    seen: Measures,
 }
 
 /// Where the first lawful parameters came from.
@@ -30,7 +30,7 @@ enum Described {
 
 /// What passed.
 #[derive(Debug, Default)]
-struct Seen {
+struct Measures {
     units: u64,
     bytes: u64,
     /// First and last arrival.
@@ -59,7 +59,7 @@ impl Sink for AllWatched {
     }
 
     /// Counted by the airlock.
-    fn report(&mut self, _: Report) {}
+    fn report(&mut self, _: ReportedTime) {}
 }
 
 impl Watched {
@@ -69,7 +69,7 @@ impl Watched {
             Some(_) => Described::Before,
             None => Described::InBand,
         };
-        Self { feed, described, format_changes: 0, seen: Seen::default() }
+        Self { feed, described, format_changes: 0, seen: Measures::default() }
     }
 
     /// Pictures first, then the camera's order.
@@ -139,7 +139,7 @@ impl Watched {
     }
 }
 
-impl Seen {
+impl Measures {
     fn add(&mut self, timestamp: i64, at: Instant, clean: &Clean) {
         if self.units > 0 && timestamp < self.latest {
             self.backwards = self.backwards.saturating_add(1);
@@ -213,11 +213,11 @@ mod tests {
     use crate::media::{Codec, Track};
 
     /// Units of one byte at these ticks of 90 kHz and these milliseconds, each 25th a random access point.
-    fn seen(units: impl Iterator<Item = (i64, u64)>) -> Seen {
+    fn seen(units: impl Iterator<Item = (i64, u64)>) -> Measures {
         let begin = tokio::time::Instant::now().into_std();
         let codec = Codec::Pcma { channels: 1 };
         let track = Arc::new(Track { id: TrackId(0), codec, clock_rate: 90_000 });
-        let mut seen = Seen::default();
+        let mut seen = Measures::default();
         for (n, (ticks, ms)) in units.enumerate() {
             let data = Bytes::from_static(&[0]);
             let random_access = n % 25 == 0;

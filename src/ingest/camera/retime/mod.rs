@@ -96,7 +96,7 @@ struct Jump {
 struct TrackTime {
     clock: TrackClock,
     anchor: Option<Anchor>,
-    report: Option<Report>,
+    report: Option<ReportedClock>,
     sync: Sync,
 }
 
@@ -114,7 +114,7 @@ struct Anchor {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Report {
+struct ReportedClock {
     /// NTP time, ns; only differences count.
     ntp: i64,
     camera: i64,
@@ -172,7 +172,7 @@ impl Timeline {
     /// the difference between the tracks of this pull only.
     pub(super) fn report(&mut self, track: usize, ntp: u64, camera: i64, arrival: Arrival) {
         let clock = self.clock.get_or_insert_with(|| Clock::new(arrival));
-        let report = Report { ntp: ntp_ns(ntp), camera, mono: clock.mono(arrival) };
+        let report = ReportedClock { ntp: ntp_ns(ntp), camera, mono: clock.mono(arrival) };
         let Some(reported) = self.tracks.get_mut(track) else { return };
         reported.report = Some(report);
         let Some(leader) = self.leader() else { return };
@@ -338,7 +338,7 @@ impl TrackTime {
     }
 
     /// Media time, by this track's own report, of the moment of another track's report.
-    fn at_report(&self, other: &Report) -> Option<i64> {
+    fn at_report(&self, other: &ReportedClock) -> Option<i64> {
         let own = self.report?;
         let (by_ntp, by_arrival) = (other.ntp.saturating_sub(own.ntp), other.mono - own.mono);
         // A camera whose UTC is set between the two reports says nothing.

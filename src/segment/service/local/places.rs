@@ -21,7 +21,7 @@ struct Taken {
 
 /// One connection's place; dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct TakenPlace {
     source: Ipv4Addr,
     places: Places,
 }
@@ -32,7 +32,7 @@ impl Places {
     }
 
     /// A place for this source, if there is one now.
-    pub(super) fn enter(&self, source: Ipv4Addr) -> Option<Place> {
+    pub(super) fn enter(&self, source: Ipv4Addr) -> Option<TakenPlace> {
         let mut taken = self.lock();
         let of_one = taken.by_source.get(&source).copied().unwrap_or(0);
         if taken.all >= self.most || of_one >= self.most_of_one {
@@ -40,7 +40,7 @@ impl Places {
         }
         taken.all += 1;
         taken.by_source.insert(source, of_one + 1);
-        Some(Place { source, places: self.clone() })
+        Some(TakenPlace { source, places: self.clone() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -48,7 +48,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for TakenPlace {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
         taken.all = taken.all.saturating_sub(1);

@@ -18,7 +18,7 @@ const CLOUD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 888
 /// `a.example`, type A.
 const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x01\0\x01";
 
-struct Running {
+struct RunningServices {
     dns: SocketAddr,
     dns_tcp: SocketAddr,
     ntp: SocketAddr,
@@ -30,13 +30,13 @@ struct Running {
     _tasks: JoinSet<()>,
 }
 
-fn run() -> Running {
+fn run() -> RunningServices {
     let sockets = Sockets::open_at(Ipv4Addr::LOCALHOST, [0; 4]).unwrap();
     let (plan, newest) = watch::channel(Arc::new(plan()));
     let watched = Watched::default();
     let counts = Arc::new(Counts::default());
     let (send, noted) = mpsc::channel(16);
-    let mut running = Running {
+    let mut running = RunningServices {
         dns: sockets.dns.local_addr().unwrap(),
         dns_tcp: sockets.dns_tcp.local_addr().unwrap(),
         ntp: sockets.ntp.local_addr().unwrap(),

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::hub::{CannotSubscribe, Interrupt, Subscription};
 use crate::serve::overload::Lack;
 use crate::serve::rtsp_server::Server;
-use crate::serve::rtsp_server::machine::{Arrived, Offered, Open, Refusal, Refused};
+use crate::serve::rtsp_server::machine::{NeedsLogin, Offered, Open, Refusal, Refused};
 use crate::trust::auth::{ConnectionLogin, Permit, Presented, Principal};
 
 /// At most one runs for a connection; its drop ends it.
@@ -17,18 +17,22 @@ pub(super) type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// What came of it.
 pub(super) enum Done {
-    Login(Box<ConnectionLogin>, Arrived, Result<Arc<Principal>, Refusal>),
-    Open(Open, Result<Opened, Refused>),
+    Login(Box<ConnectionLogin>, NeedsLogin, Result<Arc<Principal>, Refusal>),
+    Open(Open, Result<OpenedStream, Refused>),
 }
 
 /// A subscription whose tracks are known.
-pub(super) struct Opened {
+pub(super) struct OpenedStream {
     pub(super) subscription: Subscription,
     pub(super) offered: Vec<Offered>,
 }
 
 /// Asks who sends the request.
-pub(super) fn login(server: Arc<Server>, mut login: Box<ConnectionLogin>, arrived: Arrived) -> Job {
+pub(super) fn login(
+    server: Arc<Server>,
+    mut login: Box<ConnectionLogin>,
+    arrived: NeedsLogin,
+) -> Job {
     Box::pin(async move {
         let request = arrived.request();
         let presented = Presented {
@@ -59,7 +63,7 @@ async fn opened(
     server: &Server,
     open: &Open,
     kept: Option<Subscription>,
-) -> Result<Opened, Refused> {
+) -> Result<OpenedStream, Refused> {
     let permit = server
         .authenticator
         .permit(open.principal(), open.stream())
@@ -97,7 +101,7 @@ async fn opened(
             Offered { track, ssrc }
         })
         .collect();
-    Ok(Opened { subscription, offered })
+    Ok(OpenedStream { subscription, offered })
 }
 
 /// A new reader. Asked first: a subscription would wake an on-demand camera.

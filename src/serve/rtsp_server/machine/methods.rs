@@ -7,7 +7,8 @@ use super::answer::Reply;
 use super::rules::{METHODS, NoTransport, PlayFrom, accepts_sdp, interleaved, is_parameters};
 use super::session::{ChannelTaken, Session, SessionId, State, channels};
 use super::step::{
-    Answer, Arrived, Begin, Effect, Join, Offered, Open, Play, PlayAction, Purpose, Refused, Step,
+    Answer, Begin, Effect, Join, NeedsLogin, Offered, Open, Play, PlayAction, Purpose, Refused,
+    Step,
 };
 use super::target::{StreamUrl, Target};
 use super::{Machine, named_id};
@@ -44,11 +45,11 @@ impl Machine {
     pub(super) fn dispatch(
         &mut self,
         reply: Reply,
-        arrived: Arrived,
+        arrived: NeedsLogin,
         principal: Arc<Principal>,
         named: Option<usize>,
     ) -> Step {
-        let Arrived { request, cseq, target } = arrived;
+        let NeedsLogin { request, cseq, target } = arrived;
         match request.method {
             Method::GetParameter | Method::SetParameter => {
                 return self.parameters(reply, &request, named);

@@ -31,7 +31,7 @@ use target::{Malformed, Target};
 
 pub use session::{Channels, SessionId};
 pub use step::{
-    Answer, Arrived, Begin, CloseReason, Effect, Join, Offered, Open, Play, PlayAction, Refusal,
+    Answer, Begin, CloseReason, Effect, Join, NeedsLogin, Offered, Open, Play, PlayAction, Refusal,
     Refused, Step,
 };
 
@@ -110,12 +110,12 @@ impl Machine {
             | Method::Announce
             | Method::Record
             | Method::Redirect
-            | Method::Other => Step::Login(Arrived { request, cseq, target }),
+            | Method::Other => Step::Login(NeedsLogin { request, cseq, target }),
         }
     }
 
     /// Goes on with a request whose sender is known, or is not.
-    pub fn login(&mut self, arrived: Arrived, who: Result<Arc<Principal>, Refusal>) -> Step {
+    pub fn login(&mut self, arrived: NeedsLogin, who: Result<Arc<Principal>, Refusal>) -> Step {
         let reply = Reply::new(arrived.cseq);
         let principal = match who {
             Ok(principal) => principal,

@@ -15,7 +15,7 @@ use crate::wire::rtsp::{Request, Response};
 #[derive(Debug)]
 pub enum Step {
     /// Ask the authenticator who sends it, then [`super::Machine::login`].
-    Login(Arrived),
+    Login(NeedsLogin),
     /// Ask for a permit and a subscription with it, then [`super::Machine::opened`].
     Open(Open),
     /// Ask for a permit again; the session's subscription stays. Then [`super::Machine::joined`].
@@ -28,13 +28,13 @@ pub enum Step {
 
 /// A request that needs a login.
 #[derive(Debug)]
-pub struct Arrived {
+pub struct NeedsLogin {
     pub(super) request: Request,
     pub(super) cseq: u32,
     pub(super) target: Target,
 }
 
-impl Arrived {
+impl NeedsLogin {
     /// The request, for its method, URI and `Authorization`.
     pub fn request(&self) -> &Request {
         &self.request

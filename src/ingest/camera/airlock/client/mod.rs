@@ -32,7 +32,9 @@ use self::describe::{Described, printable};
 use self::login::{Authenticator, Refusals};
 use self::meter::{FRAME_COST, Meter, wide};
 use self::player::{Player, later, overhead};
-use super::{EndReason, LoginMemory, LoginUsed, OpenedTrack, Report, Request, Sink, Starts, Unit};
+use super::{
+    EndReason, LoginMemory, LoginUsed, OpenedTrack, ReportedTime, Request, Sink, Starts, Unit,
+};
 use crate::ingest::camera::depacketise::Depacketiser;
 use crate::media::Kinds;
 use crate::ops::limits;

@@ -67,7 +67,7 @@ struct Camera {
 }
 
 /// What the camera saw: requests in order.
-type Seen = Vec<Asked>;
+type Observed = Vec<Asked>;
 
 impl Camera {
     fn plain(plays: Plays) -> Self {
@@ -75,7 +75,7 @@ impl Camera {
     }
 
     /// Serves one connection to its end.
-    async fn serve(self, mut socket: impl AsyncRead + AsyncWrite + Unpin) -> Seen {
+    async fn serve(self, mut socket: impl AsyncRead + AsyncWrite + Unpin) -> Observed {
         let (mut seen, mut buffer, mut decoder) = (Vec::new(), BytesMut::new(), Decoder::new());
         loop {
             while let Some(item) = decoder.decode(&mut buffer).unwrap() {
@@ -129,8 +129,8 @@ impl Camera {
         mut socket: impl AsyncRead + AsyncWrite + Unpin,
         mut decoder: Decoder,
         mut buffer: BytesMut,
-        mut seen: Seen,
-    ) -> Seen {
+        mut seen: Observed,
+    ) -> Observed {
         let mut tick = tokio::time::interval(Duration::from_millis(40));
         let mut n = 0_u16;
         loop {
@@ -210,7 +210,7 @@ fn rtp(channel: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Starts a camera; the other end of its connection.
-fn start(camera: Camera) -> (DuplexStream, JoinHandle<Seen>) {
+fn start(camera: Camera) -> (DuplexStream, JoinHandle<Observed>) {
     let (near, far) = tokio::io::duplex(64 * 1024);
     (near, tokio::spawn(camera.serve(far)))
 }
@@ -220,12 +220,14 @@ async fn no_redial<S>() -> io::Result<S> {
     panic!("dialled again")
 }
 
-async fn open_plain(camera: Camera) -> (Result<Session<DuplexStream>, Failure>, JoinHandle<Seen>) {
+async fn open_plain(
+    camera: Camera,
+) -> (Result<Session<DuplexStream>, Failure>, JoinHandle<Observed>) {
     let (near, seen) = start(camera);
     (open(near, no_redial, &request(), LoginMemory::Nothing, pending()).await, seen)
 }
 
-fn methods(seen: &Seen) -> Vec<Method> {
+fn methods(seen: &Observed) -> Vec<Method> {
     seen.iter().map(|asked| asked.method).collect()
 }
 
@@ -239,7 +241,7 @@ impl Sink for Got {
     fn unit(&mut self, unit: Unit) {
         self.units.push(unit);
     }
-    fn report(&mut self, _: Report) {}
+    fn report(&mut self, _: ReportedTime) {}
 }
 
 /// Plays until so many units came.

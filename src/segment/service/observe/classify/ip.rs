@@ -6,13 +6,13 @@ use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice, ip_number};
 
 use super::policy::Packet;
 use super::transport::{Carried, Told, Transport};
-use super::{Seen, Whole};
+use super::{Classified, Whole};
 use crate::segment::{MacAddr, Plan, Protocol, Verdict};
 
 impl Whole<'_> {
     /// `None`: of a connection from the gateway to a camera.
-    pub(super) fn ipv4(&self, plan: &Plan, gateway: MacAddr) -> Option<Seen> {
-        let malformed = Seen::dropped(Protocol::Malformed);
+    pub(super) fn ipv4(&self, plan: &Plan, gateway: MacAddr) -> Option<Classified> {
+        let malformed = Classified::dropped(Protocol::Malformed);
         let Ok(header) = Ipv4HeaderSlice::from_slice(self.payload) else { return Some(malformed) };
         let (length, head) = (usize::from(header.total_len()), header.slice().len());
         if length < head || !self.carries(length) {
@@ -44,14 +44,14 @@ impl Whole<'_> {
     }
 
     /// IPv6 is off in the segment: all of it goes nowhere.
-    pub(super) fn ipv6(&self) -> Seen {
+    pub(super) fn ipv6(&self) -> Classified {
         let Ok(header) = Ipv6HeaderSlice::from_slice(self.payload) else {
-            return Seen::dropped(Protocol::Malformed);
+            return Classified::dropped(Protocol::Malformed);
         };
         let head = header.slice().len();
         let length = head + usize::from(header.payload_length());
         if !self.carries(length) {
-            return Seen::dropped(Protocol::Malformed);
+            return Classified::dropped(Protocol::Malformed);
         }
         let (bytes, captured) = self.part(head, length);
         let behind = behind_extensions(header.next_header(), bytes);
@@ -135,8 +135,8 @@ fn behind_extensions(first: IpNumber, bytes: &[u8]) -> Behind<'_> {
 }
 
 impl Told {
-    fn between(self, ip: Option<IpAddr>, destination: IpAddr, verdict: Verdict) -> Seen {
+    fn between(self, ip: Option<IpAddr>, destination: IpAddr, verdict: Verdict) -> Classified {
         let Self { protocol, port, name, .. } = self;
-        Seen { ip, protocol, destination: Some(destination), port, name, verdict }
+        Classified { ip, protocol, destination: Some(destination), port, name, verdict }
     }
 }

@@ -28,7 +28,7 @@ pub struct Frame<'a> {
 }
 
 /// What was seen in a frame.
-struct Seen {
+struct Classified {
     ip: Option<IpAddr>,
     protocol: Protocol,
     /// `None`: the frame's own destination.
@@ -55,17 +55,17 @@ pub fn classify(frame: &Frame<'_>, plan: &Plan, gateway: MacAddr) -> Option<Sigh
     let (header, payload) = Header::read(frame.bytes)?;
     let whole = Whole { header, payload, wire_len: frame.wire_len };
     let seen = match header.ether_type {
-        _ if frame.tagged => Seen::dropped(Protocol::Vlan),
-        0x8100 | 0x88a8 | 0x9100 => Seen::dropped(Protocol::Vlan),
+        _ if frame.tagged => Classified::dropped(Protocol::Vlan),
+        0x8100 | 0x88a8 | 0x9100 => Classified::dropped(Protocol::Vlan),
         0x0800 => whole.ipv4(plan, gateway)?,
         0x86dd => whole.ipv6(),
         0x0806 => whole.arp(plan, gateway),
-        0x88cc => Seen { name: names::lldp(payload), ..Seen::dropped(Protocol::Lldp) },
+        0x88cc => Classified { name: names::lldp(payload), ..Classified::dropped(Protocol::Lldp) },
         // The raw frames of Hikvision's discovery.
-        0x8033 => Seen::dropped(Protocol::Sadp),
+        0x8033 => Classified::dropped(Protocol::Sadp),
         // A length: IEEE 802.3 with LLC, such as spanning tree.
-        0..0x0600 => Seen::dropped(Protocol::Ethernet),
-        other => Seen { port: Some(other), ..Seen::dropped(Protocol::Ethernet) },
+        0..0x0600 => Classified::dropped(Protocol::Ethernet),
+        other => Classified { port: Some(other), ..Classified::dropped(Protocol::Ethernet) },
     };
     Some(Sighting {
         device: header.from,
@@ -100,7 +100,7 @@ impl Header {
     }
 }
 
-impl Seen {
+impl Classified {
     fn dropped(protocol: Protocol) -> Self {
         Self {
             ip: None,
@@ -119,27 +119,27 @@ impl Whole<'_> {
         u32::try_from(bytes).is_ok_and(|bytes| bytes <= self.wire_len.saturating_sub(Header::LEN))
     }
 
-    fn arp(&self, plan: &Plan, gateway: MacAddr) -> Seen {
+    fn arp(&self, plan: &Plan, gateway: MacAddr) -> Classified {
         let Ok(arp) = ArpPacketSlice::from_slice(self.payload) else {
-            return Seen::dropped(Protocol::Malformed);
+            return Classified::dropped(Protocol::Malformed);
         };
         let ipv4 = arp.hw_addr_type() == ArpHardwareId::ETHERNET
             && arp.proto_addr_type() == EtherType::IPV4;
         let sender = arp.sender_protocol_addr().first_chunk::<4>().filter(|_| ipv4);
         let target = arp.target_protocol_addr().first_chunk::<4>().filter(|_| ipv4);
         let (Some(sender), Some(target)) = (sender, target) else {
-            return Seen::dropped(Protocol::Arp);
+            return Classified::dropped(Protocol::Arp);
         };
         let (sender, target) = (Ipv4Addr::from(*sender), Ipv4Addr::from(*target));
         let asks = arp.operation() == ArpOperation::REQUEST && target == plan.address;
         let heard = self.header.to == gateway || self.header.to.is_group();
         // A probe for its own address has no sender yet, and is answered as well.
         let lawful = sender.is_unspecified() || policy::may_use(plan, self.header.from, sender);
-        Seen {
+        Classified {
             ip: (!sender.is_unspecified()).then_some(sender.into()),
             destination: Some(target.into()),
             verdict: if asks && heard && lawful { Verdict::Answered } else { Verdict::Dropped },
-            ..Seen::dropped(Protocol::Arp)
+            ..Classified::dropped(Protocol::Arp)
         }
     }
 }

@@ -39,14 +39,14 @@ struct Bench {
 #[derive(Default)]
 pub(super) struct Heard {
     pub(super) units: Vec<Unit>,
-    pub(super) reports: Vec<Report>,
+    pub(super) reports: Vec<ReportedTime>,
 }
 
 impl Sink for Heard {
     fn unit(&mut self, unit: Unit) {
         self.units.push(unit);
     }
-    fn report(&mut self, report: Report) {
+    fn report(&mut self, report: ReportedTime) {
         self.reports.push(report);
     }
 }

@@ -9,7 +9,7 @@ use super::budget::Budget;
 use super::counts::Counts;
 use super::framing::{Bad, Framing};
 use super::packet::{OVERHEAD, Rtp, SenderReport};
-use super::{Report, Sink, Unit};
+use super::{ReportedTime, Sink, Unit};
 use crate::ingest::camera::airlock::EndReason;
 use crate::ingest::camera::depacketise::{Depacketiser, Dropped, Packet};
 use crate::ops::limits;
@@ -230,7 +230,7 @@ impl Track {
     ) {
         counts.sender_reports = counts.sender_reports.saturating_add(1);
         let timestamp = self.clock.place(report.timestamp);
-        sink.report(Report { stream: self.stream, ntp: report.ntp, timestamp, at: now });
+        sink.report(ReportedTime { stream: self.stream, ntp: report.ntp, timestamp, at: now });
     }
 }
 

@@ -208,7 +208,7 @@ fn sender_reports_are_bounded_and_of_the_right_source() {
     assert!(heard.reports.is_empty(), "held until the first packet");
     let first = packet(1, 3, 7, b"\x41x");
     track.media(&first, ROOM, now, &mut heard, &mut counts).unwrap();
-    assert_eq!(heard.reports, [Report { stream: 0, ntp: 1, timestamp: 2, at: now }]);
+    assert_eq!(heard.reports, [ReportedTime { stream: 0, ntp: 1, timestamp: 2, at: now }]);
     track.control(&report(8), now, &mut heard, &mut counts);
     assert_eq!(heard.reports.len(), 1);
     for _ in 0..20 {

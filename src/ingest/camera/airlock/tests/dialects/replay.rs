@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cameras::Transcript;
 use super::peer::{Script, Then, describes, response};
-use super::seen::{Bare, Seen, Through, Until, bare, through};
+use super::seen::{Bare, Observed, Through, Until, bare, through};
 use crate::ingest::camera::airlock::{Counts, EndReason};
 use crate::wire::rtsp::{Method, SessionDescription};
 
@@ -38,7 +38,7 @@ pub(super) struct Replayed {
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The same as with retina alone.
-    Same(Seen),
+    Same(Observed),
     /// A named refusal where retina fails too.
     Refused(EndReason),
     /// Something else: a fault of ours.
@@ -143,7 +143,10 @@ async fn said_goodbye(script: &Script) -> (Bare, Through) {
 }
 
 /// What came of a session both ways.
-pub(super) fn compare(bare: Result<Seen, String>, through: Result<Seen, EndReason>) -> Outcome {
+pub(super) fn compare(
+    bare: Result<Observed, String>,
+    through: Result<Observed, EndReason>,
+) -> Outcome {
     match (bare, through) {
         (Ok(bare), Ok(through)) => match differences(&bare, &through) {
             none if none.is_empty() => Outcome::Same(through),
@@ -156,7 +159,7 @@ pub(super) fn compare(bare: Result<Seen, String>, through: Result<Seen, EndReaso
 }
 
 /// Each way in which the airlock changed what is seen.
-pub(super) fn differences(bare: &Seen, through: &Seen) -> Vec<String> {
+pub(super) fn differences(bare: &Observed, through: &Observed) -> Vec<String> {
     let mut out = Vec::new();
     each(&mut out, "described", &bare.described, &through.described);
     each(&mut out, "played", &bare.played, &through.played);

@@ -17,8 +17,8 @@ use url::Url;
 use super::super::{no_redial, request};
 use super::peer::Script;
 use crate::ingest::camera::airlock::{
-    Counts, EndReason, LoginMemory, OpenedTrack, Report, Request, Session as OurSession, Sink,
-    Unit, open,
+    Counts, EndReason, LoginMemory, OpenedTrack, ReportedTime, Request, Session as OurSession,
+    Sink, Unit, open,
 };
 use crate::ingest::camera::depacketise::{Encoding, Format, codec};
 use crate::media::{Codec, G726, Refused, TrackKind};
@@ -26,7 +26,7 @@ use crate::wire::rtsp::Method;
 
 /// All that must not change on the way through the airlock.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Seen {
+pub(super) struct Observed {
     /// Tracks that were set up, as described.
     pub(super) described: Vec<Track>,
     /// The same at the end, when parameter sets in the media have been read.
@@ -62,7 +62,7 @@ pub(super) struct Item {
 /// How a session through the airlock went.
 #[derive(Debug)]
 pub(super) struct Through {
-    pub(super) result: Result<Seen, EndReason>,
+    pub(super) result: Result<Observed, EndReason>,
     pub(super) counts: Counts,
     /// Requests as the camera got them.
     pub(super) requests: Vec<crate::wire::rtsp::Request>,
@@ -72,7 +72,7 @@ pub(super) struct Through {
 #[derive(Debug)]
 pub(super) struct Bare {
     /// Or retina's words.
-    pub(super) result: Result<Seen, String>,
+    pub(super) result: Result<Observed, String>,
     /// Tracks it lists and nobody sets up.
     pub(super) left: Vec<Track>,
 }
@@ -100,14 +100,18 @@ pub(super) async fn bare(script: Script, until: Until) -> Bare {
     let played = tokio::time::timeout(BOUND, playing).await.unwrap();
     let requests = camera.await.unwrap();
     let result = match played {
-        Ok(Ok(seen)) => Ok(Seen { wire: wire(&requests, &port), ..seen }),
+        Ok(Ok(seen)) => Ok(Observed { wire: wire(&requests, &port), ..seen }),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(PANICKED.to_owned()),
     };
     Bare { result, left }
 }
 
-async fn play_bare(url: Url, until: Until, left: &mut Vec<Track>) -> Result<Seen, retina::Error> {
+async fn play_bare(
+    url: Url,
+    until: Until,
+    left: &mut Vec<Track>,
+) -> Result<Observed, retina::Error> {
     let login = Credentials { username: "viewer".into(), password: "secret".into() };
     let options = SessionOptions::default()
         .creds(Some(login))
@@ -128,7 +132,8 @@ async fn play_bare(url: Url, until: Until, left: &mut Vec<Track>) -> Result<Seen
         session.setup(index, options).await?;
         indices.push(index);
     }
-    let mut seen = Seen { described: tracks(session.streams(), &indices), ..Seen::default() };
+    let mut seen =
+        Observed { described: tracks(session.streams(), &indices), ..Observed::default() };
     let options = PlayOptions::default()
         .initial_timestamp(InitialTimestampPolicy::Permissive)
         .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::DropPackets);
@@ -167,20 +172,20 @@ pub(super) async fn through(script: Script, until: Until) -> Through {
         Err(failure) => (Err(failure.reason), failure.counts),
     };
     let requests = camera.await.unwrap();
-    let result = result.map(|seen| Seen { wire: wire(&requests, &port), ..seen });
+    let result = result.map(|seen| Observed { wire: wire(&requests, &port), ..seen });
     Through { result, counts, requests }
 }
 
 async fn play_through<S>(
     mut session: OurSession<S>,
     until: Until,
-) -> (Result<Seen, EndReason>, Counts)
+) -> (Result<Observed, EndReason>, Counts)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     let opened = session.tracks().to_vec();
     let described: Vec<_> = opened.iter().map(Track::opened).collect();
-    let seen = Seen { played: described.clone(), described, ..Seen::default() };
+    let seen = Observed { played: described.clone(), described, ..Observed::default() };
     let mut watcher = Watcher { seen, opened };
     let mut ended = None;
     while !until.reached(watcher.seen.items.len()) && ended.is_none() {
@@ -199,7 +204,7 @@ where
 
 /// Writes down what comes out of the airlock.
 struct Watcher {
-    seen: Seen,
+    seen: Observed,
     opened: Vec<OpenedTrack>,
 }
 
@@ -224,7 +229,7 @@ impl Sink for Watcher {
         });
     }
 
-    fn report(&mut self, report: Report) {
+    fn report(&mut self, report: ReportedTime) {
         // As retina has it: the start of the track, which the units say.
         self.seen.items.push(Item {
             track: report.stream,

@@ -6,17 +6,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::peer::{Order, PLAIN_SDP, Script, Slot, describes, plain_media};
-use super::super::seen::{Seen, Through, Until, bare, through};
+use super::super::seen::{Observed, Through, Until, bare, through};
 use super::{Alone, assert_plain, both};
 use crate::ingest::camera::airlock::Oddities;
 
 /// A session with one H.264 track and this media.
-async fn with(media: fn(&mut [Slot]) -> Vec<u8>) -> (Seen, Through, Alone) {
+async fn with(media: fn(&mut [Slot]) -> Vec<u8>) -> (Observed, Through, Alone) {
     both(Script { media: Arc::new(media), ..Script::plain() }).await
 }
 
 /// The pictures as their NAL units' first bytes, each behind its 4-byte length.
-fn nals(seen: &Seen) -> Vec<Vec<u8>> {
+fn nals(seen: &Observed) -> Vec<Vec<u8>> {
     seen.items.iter().filter(|item| item.content.starts_with("video")).map(nals_of).collect()
 }
 
@@ -44,7 +44,7 @@ fn sets() -> [Vec<u8>; 2] {
 }
 
 /// A session whose description has no parameter sets. They are read in the media, and not part of the pictures.
-async fn with_sets(media: fn(&mut [Slot]) -> Vec<u8>) -> (Seen, Alone) {
+async fn with_sets(media: fn(&mut [Slot]) -> Vec<u8>) -> (Observed, Alone) {
     let sdp = PLAIN_SDP.split_inclusive("a=control:trackID=1\r\n").next().unwrap();
     let script = Script { describe: describes(sdp), media: Arc::new(media), ..Script::plain() };
     let (seen, _, alone) = both(script).await;

@@ -2,18 +2,18 @@
 
 use super::super::peer::{PLAIN_SDP, Script, Then, describes};
 use super::super::replay::{BEAT, kept_alive};
-use super::super::seen::{Seen, Through, Until, bare, through};
+use super::super::seen::{Observed, Through, Until, bare, through};
 use super::{Alone, assert_plain, both, judge};
 use crate::ingest::camera::airlock::Oddities;
 use crate::wire::rtsp::Method;
 
 /// A plain session with this answer to DESCRIBE.
-async fn described(describe: String) -> (Seen, Alone) {
+async fn described(describe: String) -> (Observed, Alone) {
     described_oddly(describe, Oddities::default()).await
 }
 
 /// The same, where the airlock notes this.
-async fn described_oddly(describe: String, odd: Oddities) -> (Seen, Alone) {
+async fn described_oddly(describe: String, odd: Oddities) -> (Observed, Alone) {
     let (seen, through, alone) = both(Script { describe, ..Script::plain() }).await;
     assert_plain(&seen);
     assert_eq!(through.counts.odd, odd);
@@ -21,7 +21,7 @@ async fn described_oddly(describe: String, odd: Oddities) -> (Seen, Alone) {
 }
 
 /// A plain session with this answer to SETUP.
-async fn set_up(headers: &str) -> (Seen, Through, Alone) {
+async fn set_up(headers: &str) -> (Observed, Through, Alone) {
     let answer = format!("RTSP/1.0 200 OK\r\nCSeq: 0\r\n{headers}\r\n");
     both(Script { setups: vec![(0, answer)], ..Script::plain() }).await
 }
@@ -195,7 +195,7 @@ pub(super) async fn sequence_said_to_be_1() -> Alone {
 }
 
 /// A session of 35 s with a keep-alive every 10 s.
-async fn long(script: Script) -> (Seen, Through, Alone) {
+async fn long(script: Script) -> (Observed, Through, Alone) {
     let set_up = "RTSP/1.0 200 OK\r\nCSeq: 0\r\nSession: 5;timeout=20\r\n\
         Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n";
     let setups = vec![(0, set_up.to_owned())];

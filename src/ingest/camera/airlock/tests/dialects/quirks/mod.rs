@@ -6,7 +6,7 @@ mod messages;
 
 use super::peer::Script;
 use super::replay::differences;
-use super::seen::{PANICKED, Seen, Through, Until, bare, through};
+use super::seen::{Observed, PANICKED, Through, Until, bare, through};
 
 /// A row of the table.
 #[derive(Debug)]
@@ -142,13 +142,13 @@ quirks! {
 }
 
 /// Runs a session both ways. It must play through the airlock, and as with retina alone if that plays.
-async fn both(script: Script) -> (Seen, Through, Alone) {
+async fn both(script: Script) -> (Observed, Through, Alone) {
     let alone = bare(script.clone(), Until::End).await.result;
     let through = through(script, Until::End).await;
     judge(alone, through)
 }
 
-fn judge(alone: Result<Seen, String>, through: Through) -> (Seen, Through, Alone) {
+fn judge(alone: Result<Observed, String>, through: Through) -> (Observed, Through, Alone) {
     let seen = through.result.clone().unwrap_or_else(|reason| panic!("{reason}; alone {alone:?}"));
     let alone = match alone {
         Ok(alone) => {
@@ -163,7 +163,7 @@ fn judge(alone: Result<Seen, String>, through: Through) -> (Seen, Through, Alone
 }
 
 /// The plain session's three pictures, whole and without a loss, and its report.
-fn assert_plain(seen: &Seen) {
+fn assert_plain(seen: &Observed) {
     let kinds: Vec<_> = seen.items.iter().map(|item| &item.content[..12]).collect();
     assert_eq!(kinds, ["video (true,", "report 16140", "video (false", "video (false"], "{seen:?}");
     assert!(seen.items.iter().all(|item| !item.lost), "{seen:?}");
