@@ -609,7 +609,7 @@ pub const fn camera_memory_bytes() -> usize {
     // A buffer is a power of two: less than twice what it holds, and what it holds if that is the largest unit. Of a
     // unit of half the bytes, it, its copy, its buffer and the other tracks' come to the same.
     let pictures = 3 * ACCESS_UNIT_BYTES;
-    // The depacketiser's own buffer doubles as it fills; then the picture is written anew. One track, and no other video.
+    // The depacketiser's own buffer doubles as it fills; then the picture is rewritten. One track, and no other video.
     let frame = 4 + 65_535;
     let jpeg = 2 * (JPEG_BYTES + frame) + JPEG_BYTES + TRACKS * 2 * frame.next_power_of_two();
     let lists = TRACKS * 2 * 16 * (DEPACKETISER_PACKETS + 2 * DEPACKETISER_NALS);

@@ -18,7 +18,7 @@ use super::retime::{Arrival, Placed, Stamp, Timeline, TrackClock};
 #[derive(Debug, Default)]
 pub(super) struct Carry {
     timeline: Timeline,
-    /// As last told to the hub. The same parameters after a reconnect are the same `Arc`s.
+    /// As last given to the hub. The same parameters after a reconnect are the same `Arc`s.
     tracks: Vec<Arc<Track>>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Intake<'a> {
     slots: Vec<Slot>,
     starts: Starts,
     phase: Phase,
-    /// When something lawful was last published (video, if there is any), or the pull began.
+    /// When something valid was last published (video, if there is any), or the pull began.
     progress: Instant,
     has_changed_format: bool,
     clock_resets: u64,
@@ -131,7 +131,7 @@ impl<'a> Intake<'a> {
         self.phase
     }
 
-    /// When something lawful was last published, or the pull began.
+    /// When something valid was last published, or the pull began.
     pub(super) fn progress(&self) -> Instant {
         self.progress
     }

@@ -13,8 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::ops::random;
-use crate::ops::systemd;
-use crate::ops::systemd::{Progress, Watched};
+use crate::ops::systemd::{self, Progress, Watched};
 use crate::segment::ledger::{CannotOpen as NoLedger, Ledger, Opened};
 use crate::segment::service::confine::{CannotConfine, Files, Keep, confine};
 use crate::segment::service::control;

@@ -37,7 +37,7 @@ pub enum EndReason {
     /// A video track went quiet.
     #[error("the camera's video went quiet")]
     Stalled,
-    /// The camera plays slower than any lawful stream.
+    /// The camera plays slower than any valid stream.
     #[error("the camera sends almost no data")]
     TooSlow,
     /// The camera wants a login and none is configured.
@@ -110,7 +110,7 @@ pub enum EndReason {
     #[error("{0}")]
     #[strum(serialize = "jpeg_form")]
     Jpeg(JpegForm),
-    /// More access units a second than any lawful stream.
+    /// More access units a second than any valid stream.
     #[error("the camera sent too many access units a second ({})", limits::UNITS_PER_SECOND)]
     UnitRate,
     /// More bytes a second than a camera may send.

@@ -72,7 +72,7 @@ pub(super) struct Client {
 pub(super) enum Next {
     /// Send what there is to send.
     GoOn,
-    /// Connect to the camera anew, call [`Client::redialled`], then go on.
+    /// Connect to the camera again, call [`Client::redialled`], then go on.
     Redial,
     /// The camera plays. What is left of its bytes is media: call [`Client::camera_bytes`] again.
     Play,

@@ -159,7 +159,7 @@ fn takes(stream: &Stream) -> bool {
     }
 }
 
-/// The product's way: the scripted camera's socket, the airlock, the loopback door, retina.
+/// The product's way: the scripted camera's socket, the airlock, its depacketisers.
 pub(super) async fn through(script: Script, until: Until) -> Through {
     let (url, port, camera) = start(script).await;
     let address = url.socket_addrs(|| None).unwrap()[0];
